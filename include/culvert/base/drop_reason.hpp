@@ -1,0 +1,68 @@
+// Every reason for which a packet can die.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace culvert {
+
+/// Each dropped datagram or frame is counted under exactly one of these. The order is part of no interface.
+enum class DropReason : std::uint8_t {
+  // Datagrams, before any key is involved.
+  DatagramLength,  ///< length does not fit the message type
+  MessageType,     ///< type not 1 to 4, or reserved bytes not zero
+  // Handshake messages.
+  InvalidMac1,              ///< sender does not know our public key
+  UnderLoad,                ///< answered with a cookie instead
+  RateLimited,              ///< source exceeds its handshake rate under load
+  HandshakeAuthentication,  ///< a field of the handshake does not open, or a DH result is zero
+  UnknownPeer,              ///< the initiator's static key is not configured
+  TimestampReplay,          ///< TAI64N not greater than the greatest seen from this peer
+  InitiationFlood,          ///< initiations of this peer closer together than allowed
+  UnexpectedResponse,       ///< response or cookie for a handshake that is not in progress
+  InvalidCookie,            ///< cookie reply that does not open
+  // Transport data.
+  UnknownIndex,        ///< receiver index names no session
+  SessionExpired,      ///< session older than reject_after_time
+  CounterExhausted,    ///< counter at or above reject_after_messages
+  DataAuthentication,  ///< AEAD tag does not verify
+  Replay,              ///< counter seen before, or older than the window
+  // The frame inside, either direction.
+  FrameHeader,       ///< not an IPv4 or IPv6 packet, or its lengths do not fit
+  SourceNotAllowed,  ///< inner source address does not belong to the sending peer
+  EcnMismatch,       ///< outer congestion mark on an inner packet that cannot carry it (RFC 6040)
+  NoPeer,            ///< no peer is responsible for the destination address
+  NoEndpoint,        ///< the peer's address is not known (yet)
+  FrameTooLarge,     ///< frame exceeds what a datagram can carry
+  StagedOverflow,    ///< oldest frame pushed out while waiting for a session
+  StagedExpired,     ///< no session could be made while the frame waited
+  // Handing over to the system.
+  BatchFull,    ///< outgoing datagram memory could not be reserved
+  SocketError,  ///< the kernel refused the datagram
+  DeviceError,  ///< the kernel refused the frame
+  Truncated,    ///< packet was larger than the buffer it was read into
+};
+
+inline constexpr std::size_t drop_reason_count = static_cast<std::size_t>(DropReason::Truncated) + 1;
+
+/// A short snake_case name, stable, for status output.
+[[nodiscard]] std::string_view to_string(DropReason reason) noexcept;
+
+/// How many packets died, by reason.
+class DropCounters {
+ public:
+  void count(DropReason reason, std::uint64_t packets = 1) noexcept {
+    counts_[static_cast<std::size_t>(reason)] += packets;
+  }
+  [[nodiscard]] std::uint64_t operator[](DropReason reason) const noexcept {
+    return counts_[static_cast<std::size_t>(reason)];
+  }
+  friend bool operator==(const DropCounters&, const DropCounters&) = default;
+
+ private:
+  std::array<std::uint64_t, drop_reason_count> counts_{};
+};
+
+}  // namespace culvert

@@ -1,0 +1,38 @@
+// Where the pure half writes what it makes: memory lent by the caller, filled in place.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "culvert/base/bytes.hpp"
+#include "culvert/base/endpoint.hpp"
+
+namespace culvert {
+
+/// Takes outgoing datagrams. Reserve, write, commit; a reservation that is not committed never happened: the next
+/// reserve replaces it. At most one reservation is open. Called on the worker's thread only.
+class DatagramSink {
+ public:
+  /// Memory of exactly `size` bytes for a datagram along `path` whose IP header shall carry `traffic_class` (DSCP and
+  /// ECN, the IPv4 TOS byte). Empty when there is no room; the datagram at hand is then lost, nothing else.
+  virtual ByteSpan reserve(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept = 0;
+
+  /// Hands over the reservation. Datagrams to one endpoint leave in the order of their commits.
+  virtual void commit() noexcept = 0;
+
+ protected:
+  ~DatagramSink() = default;
+};
+
+/// Takes frames for the local device, in order. Called on the worker's thread only.
+class FrameSink {
+ public:
+  /// `frame` lies in the memory the datagram arrived in. The sink may keep the span until the caller of the engine
+  /// reuses that memory, and may modify it; whoever drives both flushes the sink before that.
+  virtual void put(ByteSpan frame) noexcept = 0;
+
+ protected:
+  ~FrameSink() = default;
+};
+
+}  // namespace culvert

@@ -1,0 +1,41 @@
+// Outgoing datagrams collected in one piece of memory and sent with few system calls.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "culvert/base/sinks.hpp"
+#include "culvert/io/udp_socket.hpp"
+
+namespace culvert {
+
+/// What became of the datagrams of one batch.
+struct SendCounters {
+  std::uint64_t sent = 0;
+  std::uint64_t refused = 0;          ///< by the kernel: unreachable, too large, no memory, no such family
+  std::uint64_t source_forgotten = 0;  ///< sent after all, but not from the address asked for, which is gone
+};
+
+/// A DatagramSink over a UdpSocketPair. When full, a reserve flushes first. Sends with sendmmsg, sticky source address and
+/// traffic class in control messages. A datagram the kernel refuses (ENETUNREACH, EMSGSIZE, EPERM, …) costs that datagram
+/// only; when its sticky source is what is wrong (EINVAL, EADDRNOTAVAIL, ENETUNREACH, ENODEV), it is sent once more
+/// without. ENOBUFS and EAGAIN: the rest of the batch is dropped, as the kernel would. Never blocks. Not thread-safe.
+class DatagramBatch final : public DatagramSink {
+ public:
+  /// `sockets` outlives the batch.
+  explicit DatagramBatch(UdpSocketPair& sockets, std::size_t datagrams = 64, std::size_t bytes = std::size_t{1} << 18);
+  ~DatagramBatch();
+
+  ByteSpan reserve(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept override;
+  void commit() noexcept override;
+  /// Sends all that was committed.
+  void flush() noexcept;
+
+  [[nodiscard]] const SendCounters& counters() const noexcept;
+
+ private:
+  struct Storage;
+  std::unique_ptr<Storage> storage_;
+};
+
+}  // namespace culvert

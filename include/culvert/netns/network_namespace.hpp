@@ -1,0 +1,55 @@
+// Network namespaces: naming one, and being in one for a while.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "culvert/io/unique_fd.hpp"
+
+namespace culvert {
+
+/// What makes a namespace this one and no other: device and inode of its nsfs file.
+struct NamespaceIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend auto operator<=>(const NamespaceIdentity&, const NamespaceIdentity&) = default;
+};
+
+/// An open reference to a network namespace; keeps it alive. Move-only.
+class NetworkNamespace {
+ public:
+  /// The calling thread's.
+  static NetworkNamespace current();
+  /// By the words users write: "NAME" (under /run/netns), "/a/path", "pid:1234". Throws std::system_error or
+  /// std::invalid_argument that name the namespace and say what was wrong: no such name, no such process, not a network
+  /// namespace, no permission, a name with a slash or too long.
+  static NetworkNamespace open(std::string_view specification);
+  /// Takes over a descriptor, which must be of a network namespace. Throws as above.
+  static NetworkNamespace adopt(UniqueFd fd);
+
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] NamespaceIdentity identity() const;
+
+ private:
+  explicit NetworkNamespace(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+/// The calling thread is in the given namespace for the lifetime of this object, and back where it was afterwards. Neither
+/// copied nor moved; lives and dies on one thread, nests. Throws std::system_error when entering is refused; if returning is
+/// refused the process ends, because going on in the wrong namespace would be worse.
+class ScopedNamespace {
+ public:
+  explicit ScopedNamespace(const NetworkNamespace& there);
+  ~ScopedNamespace();
+  ScopedNamespace(const ScopedNamespace&) = delete;
+  ScopedNamespace& operator=(const ScopedNamespace&) = delete;
+
+ private:
+  NetworkNamespace back_;
+};
+
+}  // namespace culvert

@@ -1,0 +1,66 @@
+// A pair of transport keys and what may be done with them.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "culvert/base/result.hpp"
+#include "culvert/base/time.hpp"
+#include "culvert/crypto/aead.hpp"
+#include "culvert/protocol/messages.hpp"
+#include "culvert/protocol/replay_window.hpp"
+
+namespace culvert {
+
+/// One session. Owns its sending counter: nobody else makes nonces for its key (W-20). One thread at a time.
+class Session {
+ public:
+  struct Keys {
+    SymmetricKey sending;
+    SymmetricKey receiving;
+  };
+  Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth);
+
+  [[nodiscard]] bool is_initiator() const noexcept { return is_initiator_; }
+  [[nodiscard]] SessionIndex local_index() const noexcept { return local_; }
+  [[nodiscard]] SessionIndex remote_index() const noexcept { return remote_; }
+  [[nodiscard]] Timestamp birth() const noexcept { return birth_; }
+  [[nodiscard]] std::uint64_t sending_counter() const noexcept { return sending_counter_; }
+
+  /// Younger than reject_after_time, and counters left.
+  [[nodiscard]] bool can_seal(Timestamp now) const noexcept;
+  /// The sender's rules for a fresh key: rekey_after_messages for both, rekey_after_time for the initiator.
+  [[nodiscard]] bool needs_rekey_on_send(Timestamp now) const noexcept;
+  /// The initiator's last-minute rule; true at most once per session.
+  [[nodiscard]] bool needs_rekey_on_receive(Timestamp now) noexcept;
+
+  /// Bytes of the message that carries a frame of `frame` bytes in a device of MTU `mtu`: header, frame padded to a multiple of
+  /// limits::padding_multiple but never beyond the MTU, tag.
+  [[nodiscard]] static std::size_t sealed_size(std::size_t frame, std::size_t mtu) noexcept;
+
+  /// Writes the whole message into `out`, of sealed_size() bytes; padding is zero. `frame` and `out` do not overlap, or the frame
+  /// starts exactly at out + 16. Requires can_seal(now).
+  void seal(ByteView frame, ByteSpan out) noexcept;
+
+  /// Opens in place: age and counter limit, then the tag, then the replay window, in that order; a failure changes nothing
+  /// here (W-21). The result lies in message.sealed and still has its padding. DropReasons: SessionExpired,
+  /// CounterExhausted, DataAuthentication, Replay.
+  [[nodiscard]] Verdict<ByteSpan> open(const MessageData& message, Timestamp now) noexcept;
+
+  /// For tests of the limits.
+  void set_sending_counter(std::uint64_t counter) noexcept { sending_counter_ = counter; }
+
+ private:
+  Aead sending_;
+  Aead receiving_;
+  SessionIndex local_;
+  SessionIndex remote_;
+  Timestamp birth_;
+  bool is_initiator_;
+  bool sent_last_minute_handshake_ = false;
+  std::uint64_t sending_counter_ = 0;
+  ReplayWindow window_;
+};
+static_assert(sizeof(std::uint64_t) == 8);
+
+}  // namespace culvert
