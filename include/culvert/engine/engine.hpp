@@ -1,0 +1,132 @@
+// The whole contract of the pure half: frames, datagrams and time in; datagrams, frames and events out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "culvert/base/random.hpp"
+#include "culvert/base/result.hpp"
+#include "culvert/base/sinks.hpp"
+#include "culvert/base/time.hpp"
+#include "culvert/engine/deadline_queue.hpp"
+#include "culvert/engine/event.hpp"
+#include "culvert/engine/peer_directory.hpp"
+#include "culvert/engine/staged_frames.hpp"
+#include "culvert/forwarding/prefix_table.hpp"
+#include "culvert/protocol/cookie.hpp"
+#include "culvert/protocol/rate_limiter.hpp"
+#include "culvert/protocol/tai64n.hpp"
+
+namespace culvert {
+
+/// One WireGuard device with any number of peers. Knows no system call: the caller brings time and memory, and calls
+/// on_deadline() no later than next_deadline() says. One thread at a time. No call on the packet path allocates once the peer
+/// has a session, throws, or blocks.
+class Engine {
+ public:
+  /// `random` outlives the engine. `mtu` of the device, for padding. Until a private key is set nothing is sent or accepted.
+  Engine(Random& random, std::size_t mtu);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Packets and time.
+
+  /// A frame from the device. Sealed into `out` at once, or copied and staged while a handshake runs.
+  void on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept;
+  /// A datagram that came along `from`, in an IP packet of `traffic_class`. Opened in place: `datagram` is overwritten, and
+  /// frames put into `frames` lie in it. Answers, and frames that waited, go to `out`.
+  void on_datagram(const Path& from, std::uint8_t traffic_class, ByteSpan datagram, const Now& now, FrameSink& frames,
+                   DatagramSink& out) noexcept;
+  /// Does all that is due.
+  void on_deadline(const Now& now, DatagramSink& out) noexcept;
+  /// When on_deadline() has something to do; may be earlier than strictly needed.
+  [[nodiscard]] std::optional<Timestamp> next_deadline() const noexcept { return deadlines_.earliest(); }
+  /// Takes the oldest event. At most 256 are kept: poll after each burst.
+  [[nodiscard]] std::optional<Event> poll_event() noexcept { return events_.poll(); }
+  /// Counts a packet that died outside, so that one table has all of them.
+  void count_drop(DropReason reason, std::uint64_t packets = 1) noexcept { drops_.count(reason, packets); }
+
+  // Settings. Between packets, on the same thread.
+
+  /// A zero key takes the identity away. Setting the present key again changes nothing; another one ends all sessions and removes
+  /// the peer that has our new public key, if any.
+  void set_private_key(SecretKey key);
+  [[nodiscard]] const Identity* identity() const noexcept { return identity_.get(); }
+  void set_mtu(std::size_t mtu) noexcept { mtu_ = mtu; }
+
+  /// The peer with this key, made if there is none. Null for our own key or without a private key being set.
+  Peer* ensure_peer(const PublicKey& key);
+  [[nodiscard]] const Peer* find_peer(const PublicKey& key) const noexcept;
+  [[nodiscard]] const Peer* find_peer(PeerId id) const noexcept { return peers_.find(id); }
+  /// Wipes its keys; its prefixes go with it.
+  void remove_peer(PeerId id) noexcept;
+  /// Takes effect at the next handshake; sessions stay (W-19).
+  void set_preshared_key(PeerId id, PresharedKey key) noexcept;
+  void set_endpoint(PeerId id, const Endpoint& endpoint) noexcept;
+  /// From 0 to something: one keepalive is sent at the next on_deadline().
+  void set_persistent_keepalive(PeerId id, std::chrono::seconds interval, const Now& now) noexcept;
+  /// Moves the prefix here if another peer had it.
+  void add_allowed_ip(PeerId id, const Prefix& prefix) { prefixes_.insert(prefix, id); }
+  void remove_allowed_ip(PeerId id, const Prefix& prefix) noexcept { prefixes_.remove(prefix, id); }
+  void clear_allowed_ips(PeerId id) noexcept { prefixes_.remove_all(id); }
+
+  /// Continues above a timestamp sent in an earlier life (W-22).
+  void restore_timestamp(const Tai64n& last) noexcept { timestamps_.restore(last); }
+  /// The greatest timestamp sent; to be remembered across restarts.
+  [[nodiscard]] const Tai64n& last_timestamp() const noexcept { return timestamps_.last(); }
+
+  // Status.
+
+  [[nodiscard]] const PeerDirectory& peers() const noexcept { return peers_; }
+  [[nodiscard]] const PrefixTable& prefixes() const noexcept { return prefixes_; }
+  [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
+
+ private:
+  // Outbound.
+  void send_frame(Peer& peer, Session& session, ByteView frame, const Now& now, DatagramSink& out) noexcept;
+  void send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  void send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  /// Unless one left less than limits::rekey_timeout ago.
+  void send_initiation(Peer& peer, bool is_retry, const Now& now, DatagramSink& out) noexcept;
+  void send_response(Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  bool send_handshake_message(Peer& peer, ByteSpan message, const Now& now, DatagramSink& out) noexcept;
+
+  // Inbound.
+  void on_initiation(const Path& from, const MessageInitiation& message, const Now& now, DatagramSink& out) noexcept;
+  void on_response(const Path& from, const MessageResponse& message, const Now& now, DatagramSink& out) noexcept;
+  void on_cookie_reply(const MessageCookieReply& message, const Now& now) noexcept;
+  void on_data(const Path& from, std::uint8_t traffic_class, const MessageData& message, const Now& now,
+               FrameSink& frames, DatagramSink& out) noexcept;
+  /// mac1 always; mac2 and the rate limit under load. False: dropped and counted, perhaps answered with a cookie.
+  bool admit_handshake(const Path& from, ByteView message, SessionIndex sender, const Now& now,
+                       DatagramSink& out) noexcept;
+  void authenticated_packet_received(Peer& peer, const Path& from, std::size_t bytes, const Now& now) noexcept;
+  void session_confirmed(Peer& peer, const Now& now) noexcept;
+
+  void wipe_sessions(Peer& peer) noexcept;
+  void wipe_handshake(Peer& peer) noexcept;
+  void release(const ReleasedIndices& indices) noexcept;
+  void carry_out(TimerAction action, Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  void schedule(const Peer& peer, Timestamp now) noexcept;
+  [[nodiscard]] Timers::Duration jitter() noexcept;
+
+  Random& random_;
+  std::size_t mtu_;
+  std::unique_ptr<Identity> identity_;
+  std::unique_ptr<CookieChecker> cookies_;
+  Tai64nSource timestamps_;
+  RateLimiter rate_limiter_;
+  LoadMeter load_;
+  PeerDirectory peers_;
+  PrefixTable prefixes_;
+  StagedFrames staged_;
+  DeadlineQueue deadlines_;
+  EventQueue events_;
+  DropCounters drops_;
+  std::uint64_t jitter_state_;
+};
+
+}  // namespace culvert

@@ -1,0 +1,47 @@
+// What the engine tells the runtime, for it to log and act upon.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+
+#include "culvert/forwarding/prefix_table.hpp"
+
+namespace culvert {
+
+enum class EventKind {
+  SessionEstablished,   ///< a handshake is complete and confirmed
+  HandshakeUnanswered,  ///< no response in time; another initiation was sent
+  HandshakeAbandoned,   ///< no response to any attempt; waits for traffic to try again
+  EndpointMoved,        ///< an authenticated packet came from elsewhere
+  KeysExpired,          ///< all session keys were wiped for age
+};
+
+struct Event {
+  EventKind kind;
+  PeerId peer;
+  friend bool operator==(const Event&, const Event&) = default;
+};
+
+/// The newest events, oldest first; when full the oldest goes.
+class EventQueue {
+ public:
+  void push(const Event& event) noexcept {
+    if (count_ == events_.size()) (void)poll();
+    events_[(first_ + count_++) % events_.size()] = event;
+  }
+  std::optional<Event> poll() noexcept {
+    if (count_ == 0) return std::nullopt;
+    const Event event = events_[first_];
+    first_ = (first_ + 1) % events_.size();
+    --count_;
+    return event;
+  }
+
+ private:
+  std::array<Event, 256> events_{};
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+};
+
+}  // namespace culvert

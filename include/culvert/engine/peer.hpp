@@ -1,0 +1,45 @@
+// One remote: everything the engine keeps about it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "culvert/base/endpoint.hpp"
+#include "culvert/base/time.hpp"
+#include "culvert/engine/staged_frames.hpp"
+#include "culvert/forwarding/prefix_table.hpp"
+#include "culvert/protocol/cookie.hpp"
+#include "culvert/protocol/handshake.hpp"
+#include "culvert/protocol/session_set.hpp"
+#include "culvert/protocol/timers.hpp"
+
+namespace culvert {
+
+/// Owned by PeerDirectory at a stable address; touched by the engine only, readable by others between its calls.
+struct Peer {
+  Peer(PeerId slot, const Identity& identity, const PublicKey& key)
+      : id(slot), handshake(identity, key, PresharedKey()), cookies(key) {}
+
+  [[nodiscard]] const PublicKey& public_key() const noexcept { return handshake.peer(); }
+
+  PeerId id;
+  Handshake handshake;
+  SessionSet sessions;
+  CookieHolder cookies;
+  Timers timers;
+  StagedQueue staged;
+
+  /// How to reach it: configured, then wherever its last authenticated packet came from.
+  std::optional<Path> path;
+  /// When the last initiation or response of ours left: the next initiation waits limits::rekey_timeout.
+  std::optional<Timestamp> last_handshake_sent;
+  /// A persistent keepalive was just switched on: one is sent without waiting for the interval.
+  bool wants_keepalive_now = false;
+
+  /// When the last session was confirmed; unset: never.
+  std::optional<WallTime> last_handshake;
+  std::uint64_t received_bytes = 0;  ///< of authenticated datagrams
+  std::uint64_t sent_bytes = 0;      ///< of datagrams handed to the sink
+};
+
+}  // namespace culvert

@@ -1,0 +1,143 @@
+// The engine's settings, deadlines and dispatch.
+#include "culvert/engine/engine.hpp"
+
+#include <variant>
+
+namespace culvert {
+
+Engine::Engine(Random& random, std::size_t mtu)
+    : random_(random), mtu_(mtu), jitter_state_((std::uint64_t{random.next_u32()} << 32) | random.next_u32()) {}
+
+Engine::~Engine() = default;
+
+void Engine::on_datagram(const Path& from, std::uint8_t traffic_class, ByteSpan datagram, const Now& now,
+                         FrameSink& frames, DatagramSink& out) noexcept {
+  const Verdict<Message> parsed = parse_message(datagram);
+  if (!parsed) return count_drop(parsed.error());
+  if (const auto* data = std::get_if<MessageData>(&*parsed)) {
+    on_data(from, traffic_class, *data, now, frames, out);
+  } else if (const auto* initiation = std::get_if<MessageInitiation>(&*parsed)) {
+    on_initiation(from, *initiation, now, out);
+  } else if (const auto* response = std::get_if<MessageResponse>(&*parsed)) {
+    on_response(from, *response, now, out);
+  } else {
+    on_cookie_reply(std::get<MessageCookieReply>(*parsed), now);
+  }
+}
+
+void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
+  while (const auto due = deadlines_.take_due(now.time)) {
+    Peer& peer = *peers_.find(*due);
+    if (std::exchange(peer.wants_keepalive_now, false)) send_keepalive(peer, now, out);
+    while (const auto action = peer.timers.expire(now.time)) carry_out(*action, peer, now, out);
+    schedule(peer, now.time);
+  }
+}
+
+void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  switch (action) {
+    case TimerAction::RetryHandshake:
+      events_.push({EventKind::HandshakeUnanswered, peer.id});
+      if (peer.path) peer.path->local.reset();
+      send_initiation(peer, true, now, out);
+      break;
+    case TimerAction::GiveUpHandshake:
+      drops_.count(DropReason::StagedExpired, staged_.clear(peer.staged));
+      events_.push({EventKind::HandshakeAbandoned, peer.id});
+      break;
+    case TimerAction::SendKeepalive:
+    case TimerAction::PersistentKeepalive:
+      send_keepalive(peer, now, out);
+      break;
+    case TimerAction::StartHandshake:
+      if (peer.path) peer.path->local.reset();
+      send_initiation(peer, false, now, out);
+      break;
+    case TimerAction::ZeroKeys:
+      wipe_sessions(peer);
+      wipe_handshake(peer);
+      events_.push({EventKind::KeysExpired, peer.id});
+      break;
+  }
+}
+
+void Engine::schedule(const Peer& peer, Timestamp now) noexcept {
+  if (peer.wants_keepalive_now) deadlines_.wake_by(peer.id, now);
+  if (const auto deadline = peer.timers.deadline()) deadlines_.wake_by(peer.id, *deadline);
+}
+
+Timers::Duration Engine::jitter() noexcept {
+  // Spreads retries, guards nothing: a cheap generator will do, and spares a system call per packet.
+  jitter_state_ = jitter_state_ * 6364136223846793005u + 1442695040888963407u;
+  const auto range = std::uint64_t(Timers::Duration(limits::rekey_timeout_jitter_max).count()) + 1;
+  return Timers::Duration(static_cast<std::int64_t>((jitter_state_ >> 33) % range));
+}
+
+void Engine::set_private_key(SecretKey key) {
+  if (identity_ && key == identity_->secret) return;
+  if (key.is_zero() && !identity_) return;
+  peers_.for_each([this](Peer& peer) {
+    wipe_sessions(peer);
+    wipe_handshake(peer);
+    peer.timers.stop();
+  });
+  // Handshakes refer to the identity, so the old one stays until all have been given the new one.
+  auto identity = std::make_unique<Identity>(std::move(key));
+  if (identity->secret.is_zero()) {
+    cookies_.reset();
+  } else {
+    if (const Peer* self = peers_.find(identity->public_key)) remove_peer(self->id);
+    cookies_ = std::make_unique<CookieChecker>(identity->public_key);
+  }
+  peers_.for_each([&identity](Peer& peer) { peer.handshake.set_identity(*identity); });
+  identity_ = std::move(identity);
+}
+
+Peer* Engine::ensure_peer(const PublicKey& key) {
+  if (!identity_ || key == identity_->public_key) return nullptr;
+  return &peers_.ensure(*identity_, key);
+}
+
+const Peer* Engine::find_peer(const PublicKey& key) const noexcept {
+  return const_cast<PeerDirectory&>(peers_).find(key);  // NOLINT: lookup only
+}
+
+void Engine::remove_peer(PeerId id) noexcept {
+  Peer* peer = peers_.find(id);
+  if (!peer) return;
+  wipe_sessions(*peer);
+  wipe_handshake(*peer);
+  drops_.count(DropReason::StagedExpired, staged_.clear(peer->staged));
+  deadlines_.remove(id);
+  prefixes_.remove_all(id);
+  peers_.remove(id);
+}
+
+void Engine::set_preshared_key(PeerId id, PresharedKey key) noexcept {
+  if (Peer* peer = peers_.find(id)) peer->handshake.set_preshared_key(std::move(key));
+}
+
+void Engine::set_endpoint(PeerId id, const Endpoint& endpoint) noexcept {
+  if (Peer* peer = peers_.find(id)) peer->path = Path{endpoint, std::nullopt, 0};
+}
+
+void Engine::set_persistent_keepalive(PeerId id, std::chrono::seconds interval, const Now& now) noexcept {
+  Peer* peer = peers_.find(id);
+  if (!peer) return;
+  peer->wants_keepalive_now = peer->timers.persistent_keepalive().count() == 0 && interval.count() != 0;
+  peer->timers.set_persistent_keepalive(interval, now.time);
+  schedule(*peer, now.time);
+}
+
+void Engine::wipe_sessions(Peer& peer) noexcept { release(peer.sessions.clear()); }
+
+void Engine::wipe_handshake(Peer& peer) noexcept {
+  if (peer.handshake.state() != HandshakeState::Zeroed) peers_.release_index(peer.handshake.local_index());
+  peer.handshake.clear();
+}
+
+void Engine::release(const ReleasedIndices& indices) noexcept {
+  for (const SessionIndex index : indices) peers_.release_index(index);
+}
+
+}  // namespace culvert

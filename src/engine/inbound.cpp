@@ -1,0 +1,130 @@
+// From datagram to frame, and everything else that arrives.
+#include "culvert/engine/engine.hpp"
+#include "culvert/forwarding/ip_header.hpp"
+
+namespace culvert {
+
+bool Engine::admit_handshake(const Path& from, ByteView message, SessionIndex sender, const Now& now,
+                             DatagramSink& out) noexcept {
+  if (!cookies_ || !cookies_->has_valid_mac1(message)) {
+    count_drop(DropReason::InvalidMac1);
+    return false;
+  }
+  const Endpoint& source = from.remote;
+  if (!load_.is_under_load(source.address, now.time)) return true;
+  if (!cookies_->has_valid_mac2(message, source, now.time)) {
+    const ByteSpan datagram = out.reserve(from, limits::handshake_traffic_class, sizeof(MessageCookieReply));
+    if (!datagram.empty()) {
+      MessageCookieReply reply;
+      cookies_->create_reply(reply, message, sender, source, now.time, random_);
+      copy_bytes(bytes_of(reply), datagram);
+      out.commit();
+    }
+    count_drop(DropReason::UnderLoad);
+    return false;
+  }
+  if (!rate_limiter_.allow(source.address, now.time)) {
+    count_drop(DropReason::RateLimited);
+    return false;
+  }
+  return true;
+}
+
+void Engine::on_initiation(const Path& from, const MessageInitiation& message, const Now& now,
+                           DatagramSink& out) noexcept {
+  if (!admit_handshake(from, bytes_of(message), SessionIndex(message.sender), now, out)) return;
+  Verdict<OpenedInitiation> opened = open_initiation(*identity_, message);
+  if (!opened) return count_drop(opened.error());
+  Peer* peer = peers_.find(opened->initiator);
+  if (!peer) return count_drop(DropReason::UnknownPeer);
+  // Consuming overwrites an initiation of ours that is under way, whose index then names nothing.
+  const bool had_index = peer->handshake.state() != HandshakeState::Zeroed;
+  const SessionIndex old_index = peer->handshake.local_index();
+  const Verdict<void> consumed = peer->handshake.consume_initiation(std::move(*opened), now.time);
+  if (!consumed) return count_drop(consumed.error());
+  if (had_index) peers_.release_index(old_index);
+
+  authenticated_packet_received(*peer, from, sizeof message, now);
+  send_response(*peer, now, out);
+  schedule(*peer, now.time);
+}
+
+void Engine::on_response(const Path& from, const MessageResponse& message, const Now& now, DatagramSink& out) noexcept {
+  if (!admit_handshake(from, bytes_of(message), SessionIndex(message.sender), now, out)) return;
+  const SessionIndex index(message.receiver);
+  Peer* peer = peers_.find(index);
+  if (!peer || peer->handshake.state() != HandshakeState::CreatedInitiation ||
+      peer->handshake.local_index() != index) {
+    return count_drop(DropReason::UnexpectedResponse);
+  }
+  const Verdict<void> consumed = peer->handshake.consume_response(message);
+  if (!consumed) return count_drop(consumed.error());
+
+  release(peer->sessions.add_as_initiator(peer->handshake.derive_session(now.time)));
+  peer->timers.session_derived(now.time);
+  authenticated_packet_received(*peer, from, sizeof message, now);
+  session_confirmed(*peer, now);
+  // Either what waited goes now, or an empty message does: the responder may not send before it hears from us.
+  send_keepalive(*peer, now, out);
+  schedule(*peer, now.time);
+}
+
+void Engine::on_cookie_reply(const MessageCookieReply& message, const Now& now) noexcept {
+  Peer* peer = peers_.find(SessionIndex(message.receiver));
+  if (!peer) return count_drop(DropReason::UnexpectedResponse);
+  const Verdict<void> consumed = peer->cookies.consume_reply(message, now.time);
+  if (!consumed) return count_drop(consumed.error());
+}
+
+void Engine::on_data(const Path& from, std::uint8_t traffic_class, const MessageData& message, const Now& now,
+                     FrameSink& frames, DatagramSink& out) noexcept {
+  Peer* peer = peers_.find(message.receiver);
+  Session* session = peer ? peer->sessions.find(message.receiver) : nullptr;
+  if (!session) return count_drop(DropReason::UnknownIndex);
+  const Verdict<ByteSpan> opened = session->open(message, now.time);
+  if (!opened) return count_drop(opened.error());
+
+  authenticated_packet_received(*peer, from, sizeof(MessageDataHeader) + message.sealed.size(), now);
+  bool confirmed = false;
+  release(peer->sessions.received_with(*session, confirmed));
+  if (confirmed) {
+    session_confirmed(*peer, now);
+    send_staged(*peer, now, out);
+  }
+  Session* current = peer->sessions.current();
+  if (current && current->needs_rekey_on_receive(now.time)) send_initiation(*peer, false, now, out);
+
+  const ByteSpan plaintext = *opened;
+  if (!plaintext.empty()) {
+    peer->timers.data_received(now.time);
+    const Verdict<IpHeader> header = parse_ip_header(plaintext);
+    if (!header) {
+      count_drop(header.error());
+    } else if (prefixes_.find(header->source) != peer->id) {
+      count_drop(DropReason::SourceNotAllowed);
+    } else if (const auto merged = decapsulate_ecn(traffic_class, plaintext); !merged) {
+      count_drop(merged.error());
+    } else {
+      frames.put(plaintext.first(header->length));
+    }
+  }
+  schedule(*peer, now.time);
+}
+
+void Engine::authenticated_packet_received(Peer& peer, const Path& from, std::size_t bytes, const Now& now) noexcept {
+  if (peer.path != from) {
+    if (!peer.path || peer.path->remote != from.remote) events_.push({EventKind::EndpointMoved, peer.id});
+    peer.path = from;
+  }
+  peer.received_bytes += bytes;
+  peer.timers.any_authenticated_packet_received();
+  peer.timers.any_authenticated_packet_traversal(now.time);
+}
+
+void Engine::session_confirmed(Peer& peer, const Now& now) noexcept {
+  peer.timers.handshake_complete();
+  peer.last_handshake = now.wall;
+  events_.push({EventKind::SessionEstablished, peer.id});
+}
+
+}  // namespace culvert

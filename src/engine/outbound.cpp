@@ -1,0 +1,123 @@
+// From frame to datagram, and everything else that leaves.
+#include "culvert/engine/engine.hpp"
+#include "culvert/forwarding/ip_header.hpp"
+
+namespace culvert {
+namespace {
+
+/// Largest UDP payload over IPv4: 65535 less the IP and UDP headers.
+constexpr std::size_t datagram_size_max = 65507;
+
+}  // namespace
+
+void Engine::on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept {
+  const Verdict<IpHeader> header = parse_ip_header(frame);
+  if (!header) return count_drop(header.error());
+  if (frame.size() + limits::data_overhead + limits::padding_multiple > datagram_size_max) {
+    return count_drop(DropReason::FrameTooLarge);
+  }
+  const auto id = prefixes_.find(header->destination);
+  if (!id) return count_drop(DropReason::NoPeer);
+  Peer& peer = *peers_.find(*id);
+  if (!peer.path) return count_drop(DropReason::NoEndpoint);
+
+  Session* session = peer.sessions.current();
+  if (session && session->can_seal(now.time)) {
+    send_frame(peer, *session, frame, now, out);
+    return schedule(peer, now.time);
+  }
+  drops_.count(DropReason::StagedOverflow, staged_.push(peer.staged, frame));
+  send_initiation(peer, false, now, out);
+}
+
+void Engine::send_frame(Peer& peer, Session& session, ByteView frame, const Now& now, DatagramSink& out) noexcept {
+  // RFC 6040 section 4.1, normal mode: the congestion field is copied; the rest of the traffic class stays inside.
+  std::uint8_t traffic_class = 0;
+  if (!frame.empty()) {
+    const auto first = std::to_integer<unsigned>(frame[0]);
+    const auto second = std::to_integer<unsigned>(frame[1]);
+    traffic_class = static_cast<std::uint8_t>((first >> 4) == 4 ? second & 3 : (second >> 4) & 3);
+  }
+  const std::size_t size = Session::sealed_size(frame.size(), mtu_);
+  const ByteSpan datagram = out.reserve(*peer.path, traffic_class, size);
+  if (datagram.empty()) return count_drop(DropReason::BatchFull);
+  session.seal(frame, datagram);
+  out.commit();
+
+  peer.sent_bytes += size;
+  peer.timers.any_authenticated_packet_sent();
+  peer.timers.any_authenticated_packet_traversal(now.time);
+  if (!frame.empty()) peer.timers.data_sent(now.time, jitter());
+  if (session.needs_rekey_on_send(now.time)) send_initiation(peer, false, now, out);
+}
+
+void Engine::send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  while (!peer.staged.empty()) {
+    Session* session = peer.sessions.current();
+    if (!session || !session->can_seal(now.time)) return send_initiation(peer, false, now, out);
+    send_frame(peer, *session, staged_.front(peer.staged), now, out);
+    staged_.pop(peer.staged);
+  }
+}
+
+void Engine::send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  if (!peer.path) return;
+  Session* session = peer.sessions.current();
+  if (!session || !session->can_seal(now.time)) return send_initiation(peer, false, now, out);
+  if (peer.staged.empty()) {
+    send_frame(peer, *session, {}, now, out);
+  } else {
+    send_staged(peer, now, out);
+  }
+}
+
+void Engine::send_initiation(Peer& peer, bool is_retry, const Now& now, DatagramSink& out) noexcept {
+  if (!is_retry) peer.timers.attempts_reset();
+  if (!identity_ || identity_->secret.is_zero() || !peer.path) return;
+  if (peer.last_handshake_sent && now.time - *peer.last_handshake_sent < limits::rekey_timeout) return;
+  peer.last_handshake_sent = now.time;
+
+  wipe_handshake(peer);
+  const SessionIndex index = peers_.claim_index(peer.id, random_);
+  MessageInitiation message;
+  if (!peer.handshake.create_initiation(message, index, timestamps_.next(now.wall), random_)) {
+    return peers_.release_index(index);
+  }
+  const ByteSpan bytes = std::as_writable_bytes(std::span(&message, 1));
+  peer.cookies.add_macs(bytes, now.time);
+  send_handshake_message(peer, bytes, now, out);
+  peer.timers.handshake_initiated(now.time, jitter());
+  schedule(peer, now.time);
+}
+
+void Engine::send_response(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  peer.last_handshake_sent = now.time;
+  const SessionIndex index = peers_.claim_index(peer.id, random_);
+  MessageResponse message;
+  if (!peer.handshake.create_response(message, index, random_)) {
+    peers_.release_index(index);
+    return count_drop(DropReason::HandshakeAuthentication);
+  }
+  std::unique_ptr<Session> session = peer.handshake.derive_session(now.time);
+  release(peer.sessions.add_as_responder(std::move(session)));
+  peer.timers.session_derived(now.time);
+  const ByteSpan bytes = std::as_writable_bytes(std::span(&message, 1));
+  peer.cookies.add_macs(bytes, now.time);
+  send_handshake_message(peer, bytes, now, out);
+}
+
+bool Engine::send_handshake_message(Peer& peer, ByteSpan message, const Now& now, DatagramSink& out) noexcept {
+  const ByteSpan datagram = out.reserve(*peer.path, limits::handshake_traffic_class, message.size());
+  if (datagram.empty()) {
+    count_drop(DropReason::BatchFull);
+    return false;
+  }
+  copy_bytes(message, datagram);
+  out.commit();
+  peer.sent_bytes += message.size();
+  peer.timers.any_authenticated_packet_sent();
+  peer.timers.any_authenticated_packet_traversal(now.time);
+  return true;
+}
+
+}  // namespace culvert
