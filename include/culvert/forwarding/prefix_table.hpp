@@ -1,6 +1,8 @@
 // Which peer is responsible for an address: longest-prefix match over the whole device.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,8 +16,8 @@ namespace culvert {
 /// A peer's slot in its engine.
 using PeerId = StrongId<struct PeerIdTag, std::uint32_t>;
 
-/// A compressed binary trie per family, nodes in one vector each. Lookup takes at most 32 or 128 steps and allocates nothing;
-/// changes may allocate. Each prefix belongs to one peer: inserting it again moves it. Host bits are ignored.
+/// A compressed binary trie per family, nodes in one vector each. Lookup takes at most 32 or 128 steps and allocates
+/// nothing; changes may allocate. Each prefix belongs to one peer: inserting it again moves it. Host bits are ignored.
 class PrefixTable {
  public:
   /// Returns the peer that had this very prefix before, if another.
@@ -33,12 +35,42 @@ class PrefixTable {
   [[nodiscard]] std::size_t size() const noexcept;
 
  private:
-  struct Node;
-  struct Trie {
-    std::vector<Node> nodes;
-    std::vector<std::uint32_t> free;
-    std::uint32_t root;
+  /// An address as the leading bits of a 128-bit number, most significant first.
+  struct Key {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
   };
+  /// Half a cache line. Without a peer it only joins two children, or is on the free list.
+  struct alignas(32) Node {
+    Key key;  ///< bits from `length` on are zero
+    std::array<std::uint32_t, 2> children;
+    std::uint32_t peer;
+    std::uint8_t length;
+    bool has_peer;
+  };
+  struct Trie {
+    static constexpr std::uint32_t none = ~std::uint32_t{0};
+    std::vector<Node> nodes;
+    std::uint32_t root = none;
+    std::uint32_t free = none;  ///< first of a list through children[0]
+  };
+
+  static Key key_of(const Address& address) noexcept;
+  static unsigned bit(const Key& key, unsigned index) noexcept;
+  static unsigned common_bits(const Key& a, const Key& b) noexcept;
+  static std::uint32_t allocate(Trie& trie, const Key& key, unsigned length);
+  static void release(Trie& trie, std::uint32_t index) noexcept;
+  static std::uint32_t without_gaps(Trie& trie, std::uint32_t index) noexcept;
+  std::uint32_t prune(Trie& trie, std::uint32_t index, PeerId peer) noexcept;
+  static void visit_below(const Trie& trie, Family family, std::uint32_t index,
+                          const std::function<void(const Prefix&, PeerId)>& visit);
+
+  [[nodiscard]] Trie& trie_of(Family family) noexcept { return family == Family::V4 ? v4_ : v6_; }
+  [[nodiscard]] const Trie& trie_of(Family family) const noexcept { return family == Family::V4 ? v4_ : v6_; }
+
+  Trie v4_;
+  Trie v6_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace culvert
