@@ -1,9 +1,12 @@
 // wg-quick files with culvert's own keys: text in, checked values out.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -15,9 +18,12 @@
 
 namespace culvert {
 
+/// The most bytes a file may have.
+inline constexpr std::size_t config_size_max = std::size_t{16} << 20;
+
 /// An Endpoint as the file gives it: address or host name, and port.
 struct EndpointName {
-  std::string host;  ///< without brackets
+  std::string host;  ///< without brackets; an IPv6 address may carry a scope, "fe80::1%eth0"
   std::uint16_t port = 0;
   std::optional<Endpoint> literal;  ///< set when host is an address: nothing to look up
   friend bool operator==(const EndpointName&, const EndpointName&) = default;
@@ -34,8 +40,8 @@ struct RouteTable {
 struct PeerConfig {
   std::string name;  ///< our key Name; may be empty
   PublicKey public_key;
-  PresharedKey preshared_key;  ///< zero: none
-  std::vector<Prefix> allowed_ips;
+  PresharedKey preshared_key;       ///< zero: none
+  std::vector<Prefix> allowed_ips;  ///< host bits cleared, each once
   std::optional<EndpointName> endpoint;
   std::chrono::seconds persistent_keepalive{0};
   unsigned line = 0;  ///< of the section's header, for messages
@@ -46,11 +52,11 @@ struct Config {
   std::string path;  ///< as given, for messages
   SecretKey private_key;
   std::optional<std::uint16_t> listen_port;
-  std::optional<std::uint32_t> firewall_mark;
-  std::vector<Prefix> addresses;  ///< host bits kept
+  std::optional<std::uint32_t> firewall_mark;  ///< "off" is 0, which marks nothing
+  std::vector<Prefix> addresses;               ///< host bits kept
   std::optional<std::uint16_t> mtu;
   RouteTable table;
-  std::vector<std::string> dns;
+  std::vector<std::string> dns;  ///< servers' addresses and search domains
   std::vector<std::string> pre_up, post_up, pre_down, post_down;
   bool save_config = false;
   std::string device_namespace;  ///< Namespace; empty: the caller's
@@ -58,7 +64,8 @@ struct Config {
   std::vector<PeerConfig> peers;
 };
 
-/// What is wrong in a file, and where. what() is one line: "FILE:LINE:COLUMN: message". Never contains a key.
+/// What is wrong in a file, and where. what() is one line of printable ASCII: "FILE:LINE:COLUMN: message", or "FILE:
+/// message" when it is about the file as a whole (line and column 0). Never contains a key.
 class ConfigError : public std::runtime_error {
  public:
   ConfigError(std::string_view path, unsigned line, unsigned column, std::string_view message);
@@ -70,19 +77,29 @@ class ConfigError : public std::runtime_error {
   unsigned column_;
 };
 
-/// Parses `text`, taken from `path`. Lines and columns count from 1. Throws ConfigError for: an unknown section or key, a key given
-/// twice that may stand once, a bad value, a missing private or public key, two peers of one key, one address twice or one
-/// AllowedIPs prefix at two peers, more than limits allow. Key names are case-insensitive and '#' starts a comment, as in wg(8).
+/// Parses `text`, taken from `path`. Lines and columns count from 1, columns in bytes. Throws ConfigError for: an
+/// unknown section or key, a key given twice that may stand once, a bad value, a missing private or public key, two
+/// peers of one key, our own key as a peer's, one address twice or one AllowedIPs prefix at two peers, a text above
+/// config_size_max. Section and key names are case- insensitive and '#' starts a comment, as in wg(8). Pure.
 [[nodiscard]] Config parse_config(std::string_view text, std::string_view path);
 
-/// Reads and parses a file. The text is kept in memory that is wiped afterwards. Throws std::system_error when it cannot be read, ConfigError
-/// when it cannot be understood (larger than 16 MiB, too).
+/// Reads and parses a file, which may be a pipe. The text is kept in memory that is locked if possible and wiped
+/// afterwards. Throws std::system_error when it cannot be read, ConfigError when it cannot be understood.
 [[nodiscard]] Config read_config_file(const std::string& path);
 
-/// The device name a file stands for: its base name without ".conf". Throws ConfigError (line 0) when that is no name for a network interface.
+/// 1 to 15 letters, digits and _=+.-, but neither "." nor "..", as wg-quick(8) and the kernel want it.
+[[nodiscard]] bool is_interface_name(std::string_view text) noexcept;
+
+/// The device name a file stands for: its base name without ".conf". Throws ConfigError when that is no name for a
+/// network interface.
 [[nodiscard]] std::string device_name_of(const std::string& path);
 
-/// The file a command-line argument means: itself if it has a slash or ends in ".conf", else /etc/culvert/NAME.conf, then /etc/wireguard/NAME.conf.
-[[nodiscard]] std::string config_path_of(std::string_view file_or_name);
+/// Where configurations are looked for by name, first come first.
+inline constexpr std::array<std::string_view, 2> config_folders{"/etc/culvert", "/etc/wireguard"};
+
+/// The file a command-line argument means: itself if it has a slash or ends in ".conf", else NAME.conf in the first of
+/// `folders` (at least one) that has it; in the first one if none has.
+[[nodiscard]] std::string config_path_of(std::string_view file_or_name,
+                                         std::span<const std::string_view> folders = config_folders);
 
 }  // namespace culvert

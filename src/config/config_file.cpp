@@ -1,0 +1,434 @@
+// What the keys of a file mean, and every check on their values. Reads nothing but the text it is given.
+#include "culvert/config/config_file.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "culvert/crypto/key_exchange.hpp"
+#include "culvert/forwarding/prefix_table.hpp"
+#include "culvert/protocol/limits.hpp"
+#include "ini_reader.hpp"
+
+namespace culvert {
+
+namespace {
+
+// A peer takes its header and a public key at least, so that no separate limit on their number is needed.
+static_assert(config_size_max / (sizeof("[Peer]\nPublicKey=\n") + 44) < limits::peers_max);
+
+constexpr std::uint64_t mtu_min_v4 = 68;    // RFC 791
+constexpr std::uint64_t mtu_min_v6 = 1280;  // RFC 8200, section 5
+
+bool is_letter(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+bool is_letter_or_digit(char c) noexcept {
+  return is_letter(c) || is_digit(c);
+}
+bool is_visible(char c) noexcept {
+  return c > 0x20 && c <= 0x7e;
+}
+
+IniText text_at(const IniText& whole, std::string_view part) noexcept {
+  return {part, whole.line, whole.column + static_cast<unsigned>(part.data() - whole.text.data())};
+}
+
+std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max, int base = 10) noexcept {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size() || value > max) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t max) noexcept {
+  if (text.starts_with("0x") || text.starts_with("0X")) return parse_decimal(text.substr(2), max, 16);
+  return parse_decimal(text, max);
+}
+
+/// Letters, digits, '-', '.' and '_', which is also what a resolver takes; not something that only looks like IPv4.
+bool is_host_name(std::string_view text) noexcept {
+  const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '-' || c == '.' || c == '_'; };
+  const auto numeric = [](char c) { return is_digit(c) || c == '.'; };
+  return !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), allowed) &&
+         !std::all_of(text.begin(), text.end(), numeric) && text.front() != '-' && text.front() != '.';
+}
+
+/// "fe80::1%eth0": the name is looked up together with the address.
+bool is_scoped_address(std::string_view text) noexcept {
+  const std::size_t percent = text.find('%');
+  if (percent == std::string_view::npos) return false;
+  const auto address = Address::parse(text.substr(0, percent));
+  return address && !address->is_v4() && is_interface_name(text.substr(percent + 1));
+}
+
+EndpointName parse_endpoint(const IniText& value) {
+  const std::string_view text = value.text;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || text.ends_with(']')) {
+    throw IniError(value, quoted(text) + " has no port: expected \"host:port\" or \"[IPv6]:port\"");
+  }
+  const std::string_view port_text = text.substr(colon + 1);
+  const auto port = parse_decimal(port_text, 65535);
+  if (!port || *port == 0) {
+    throw IniError(text_at(value, port_text), quoted(port_text) + " is not a port: expected 1 to 65535");
+  }
+  std::string_view host = text.substr(0, colon);
+  const bool in_brackets = host.starts_with('[') && host.ends_with(']');
+  if (!in_brackets && host.find(':') != std::string_view::npos) {
+    throw IniError(value,
+                   quoted(host) + " is not a host: an IPv6 address stands in brackets, as in [2001:db8::1]:51820");
+  }
+  EndpointName endpoint{
+      .host = std::string(host), .port = static_cast<std::uint16_t>(*port), .literal = Endpoint::parse(text)};
+  if (in_brackets) {
+    host = host.substr(1, host.size() - 2);
+    endpoint.host = host;
+    if (!endpoint.literal && !is_scoped_address(host)) {
+      throw IniError(text_at(value, host), quoted(host) + " is not an IPv6 address");
+    }
+  } else if (!endpoint.literal && !is_host_name(host)) {
+    throw IniError(value, quoted(host) + " is neither an IPv4 address nor a host name");
+  }
+  return endpoint;
+}
+
+void check_namespace(const IniText& value) {
+  const std::string_view text = value.text;
+  if (text.starts_with("pid:")) {
+    const auto pid = parse_decimal(text.substr(4), std::numeric_limits<std::int32_t>::max());
+    if (!pid || *pid == 0) throw IniError(value, quoted(text) + " names no process: expected \"pid:\" and a number");
+  } else if (text.find('/') != std::string_view::npos) {
+    if (text.front() != '/') throw IniError(value, quoted(text) + " is not an absolute path");
+  } else if (text == "." || text == ".." || text.size() > 255 || !std::all_of(text.begin(), text.end(), is_visible)) {
+    throw IniError(value, quoted(text) + " is not a namespace: expected a name, an absolute path or \"pid:NUMBER\"");
+  }
+}
+
+template <class Tag>
+void read_secret(const IniText& value, std::string_view name, Secret<Tag>& out) {
+  if (!key_from_base64(value.text, out.writable_bytes())) {
+    throw IniError(value, std::string(name) + " is not a key: expected 44 characters of base64");
+  }
+}
+
+class Parser {
+ public:
+  explicit Parser(std::string_view text) noexcept : reader_(text) {}
+
+  Config parse() {
+    while (const auto item = reader_.next()) {
+      if (item->kind == IniItem::Kind::Section) {
+        begin_section(item->name);
+      } else {
+        read_entry(*item);
+      }
+    }
+    finish_peer();
+    finish();
+    return std::move(config_);
+  }
+
+ private:
+  enum class Section : std::uint8_t { None, Interface, Peer };
+  struct Key {
+    std::string_view name;
+    Section section;
+    bool may_repeat;
+    void (Parser::*read)(const IniText& value);
+  };
+  static const std::array<Key, 21> keys;
+
+  void begin_section(const IniText& name) {
+    finish_peer();
+    seen_ = 0;
+    if (equal_ignoring_case(name.text, "Interface")) {
+      if (interface_.line != 0) {
+        throw IniError(name,
+                       "[Interface] may stand only once; the first is in line " + std::to_string(interface_.line));
+      }
+      section_ = Section::Interface;
+      interface_ = name;
+    } else if (equal_ignoring_case(name.text, "Peer")) {
+      section_ = Section::Peer;
+      config_.peers.emplace_back().line = name.line;
+      peer_header_ = name;
+    } else {
+      throw IniError(name, "unknown section " + quoted(name.text) + ": expected [Interface] or [Peer]");
+    }
+  }
+
+  void read_entry(const IniItem& entry) {
+    const IniText& name = entry.name;
+    if (section_ == Section::None) throw IniError(name, "a key stands before the first section");
+    const auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return equal_ignoring_case(k.name, name.text); });
+    if (key == keys.end()) throw IniError(name, "unknown key" + shown_key(name.text));
+    const std::string key_name(key->name);
+    if (key->section != section_) {
+      throw IniError(name,
+                     key_name + (section_ == Section::Peer ? " belongs into [Interface]" : " belongs into [Peer]"));
+    }
+    const std::uint32_t mask = 1U << (key - keys.begin());
+    if ((seen_ & mask) != 0 && !key->may_repeat) throw IniError(name, key_name + " may stand only once in a section");
+    seen_ |= mask;
+    if (entry.value.text.empty() && key->name != "AllowedIPs") throw IniError(entry.value, key_name + " has no value");
+    (this->*key->read)(entry.value);
+  }
+
+  /// A key that was broken over two lines looks like an unknown name; only what cannot be part of one is repeated.
+  static std::string shown_key(std::string_view name) {
+    if (name.size() > 24 || !std::all_of(name.begin(), name.end(), is_letter)) return {};
+    return ' ' + quoted(name);
+  }
+
+  void finish_peer() {
+    if (section_ != Section::Peer) return;
+    if (!has_public_key_) throw IniError(peer_header_, "this peer has no PublicKey");
+    has_public_key_ = false;
+  }
+
+  void finish() {
+    if (interface_.line == 0) throw IniError({{}, 1, 1}, "the section [Interface] is missing");
+    if (!has_private_key_) throw IniError(interface_, "PrivateKey is missing");
+    const bool has_v6 = std::any_of(config_.addresses.begin(), config_.addresses.end(),
+                                    [](const Prefix& prefix) { return !prefix.address.is_v4(); });
+    if (config_.mtu && *config_.mtu < mtu_min_v6 && has_v6) {
+      throw IniError(mtu_, "MTU must be at least 1280, because there is an IPv6 Address");
+    }
+    const auto own = public_keys_.find(public_key_of(config_.private_key));
+    if (own != public_keys_.end()) throw IniError(own->second, "PublicKey is this interface's own");
+  }
+
+  [[nodiscard]] PeerConfig& peer() noexcept { return config_.peers.back(); }
+
+  // One per key of [Interface].
+
+  void read_private_key(const IniText& value) {
+    read_secret(value, "PrivateKey", config_.private_key);
+    if (config_.private_key.is_zero()) throw IniError(value, "PrivateKey is all zero, which means none");
+    has_private_key_ = true;
+  }
+
+  void read_listen_port(const IniText& value) {
+    const auto port = parse_decimal(value.text, 65535);
+    if (!port) throw IniError(value, quoted(value.text) + " is not a port: expected 0 to 65535");
+    config_.listen_port = static_cast<std::uint16_t>(*port);
+  }
+
+  void read_firewall_mark(const IniText& value) {
+    const bool is_off = equal_ignoring_case(value.text, "off");
+    const auto mark = is_off ? 0 : parse_number(value.text, std::numeric_limits<std::uint32_t>::max());
+    if (!mark) {
+      throw IniError(value,
+                     quoted(value.text) + " is not a mark: expected \"off\", a number or 0x and hexadecimal digits");
+    }
+    config_.firewall_mark = static_cast<std::uint32_t>(*mark);
+  }
+
+  void read_addresses(const IniText& value) {
+    IniText list = value;
+    while (const auto item = take_list_item(list)) {
+      const auto prefix = Prefix::parse(item->text);
+      if (!prefix) {
+        throw IniError(*item, quoted(item->text) + " is not an address: expected one like 10.0.0.2/24 or fd00::2/64");
+      }
+      if (!own_addresses_.insert(prefix->address).second) {
+        throw IniError(*item, prefix->address.to_string() + " stands here twice");
+      }
+      config_.addresses.push_back(*prefix);
+    }
+  }
+
+  void read_dns(const IniText& value) {
+    IniText list = value;
+    while (const auto item = take_list_item(list)) {
+      if (!Address::parse(item->text) && !is_host_name(item->text)) {
+        throw IniError(*item, quoted(item->text) + " is neither a server's address nor a search domain");
+      }
+      config_.dns.emplace_back(item->text);
+    }
+  }
+
+  void read_mtu(const IniText& value) {
+    const auto mtu = parse_decimal(value.text, 65535);
+    if (!mtu || *mtu < mtu_min_v4) throw IniError(value, quoted(value.text) + " is not an MTU: expected 68 to 65535");
+    config_.mtu = static_cast<std::uint16_t>(*mtu);
+    mtu_ = value;
+  }
+
+  void read_table(const IniText& value) {
+    using Kind = RouteTable::Kind;
+    static constexpr std::array<std::pair<std::string_view, RouteTable>, 5> names{{{"auto", {Kind::Auto, 0}},
+                                                                                   {"off", {Kind::Off, 0}},
+                                                                                   {"default", {Kind::Number, 253}},
+                                                                                   {"main", {Kind::Number, 254}},
+                                                                                   {"local", {Kind::Number, 255}}}};
+    for (const auto& [name, table] : names) {
+      if (name == value.text) {
+        config_.table = table;
+        return;
+      }
+    }
+    const auto number = parse_number(value.text, std::numeric_limits<std::uint32_t>::max());
+    if (!number || *number == 0) {
+      throw IniError(value,
+                     quoted(value.text) +
+                         " is not a table: expected \"auto\", \"off\", \"main\", \"default\", \"local\" or a number");
+    }
+    config_.table = {RouteTable::Kind::Number, static_cast<std::uint32_t>(*number)};
+  }
+
+  void read_pre_up(const IniText& value) { config_.pre_up.emplace_back(value.text); }
+  void read_post_up(const IniText& value) { config_.post_up.emplace_back(value.text); }
+  void read_pre_down(const IniText& value) { config_.pre_down.emplace_back(value.text); }
+  void read_post_down(const IniText& value) { config_.post_down.emplace_back(value.text); }
+
+  void read_save_config(const IniText& value) {
+    if (value.text != "true" && value.text != "false") {
+      throw IniError(value, quoted(value.text) + " is not a choice: expected \"true\" or \"false\"");
+    }
+    config_.save_config = value.text == "true";
+  }
+
+  void read_namespace(const IniText& value) {
+    check_namespace(value);
+    config_.device_namespace = value.text;
+  }
+
+  void read_socket_namespace(const IniText& value) {
+    check_namespace(value);
+    config_.socket_namespace = value.text;
+  }
+
+  void read_mode(const IniText& value) {
+    if (value.text == "tap") throw IniError(value, "Mode \"tap\" is not available yet: only \"tun\" is");
+    if (value.text != "tun") throw IniError(value, quoted(value.text) + " is not a mode: expected \"tun\"");
+  }
+
+  // One per key of [Peer].
+
+  void read_public_key(const IniText& value) {
+    std::array<std::byte, key_size> bytes;
+    if (!key_from_base64(value.text, bytes)) {
+      throw IniError(value, "PublicKey is not a key: expected 44 characters of base64");
+    }
+    peer().public_key = PublicKey(bytes);
+    const auto [other, is_new] = public_keys_.emplace(peer().public_key, value);
+    if (!is_new) {
+      throw IniError(value,
+                     "a peer with this PublicKey stands in line " + std::to_string(other->second.line) + " already");
+    }
+    has_public_key_ = true;
+  }
+
+  void read_preshared_key(const IniText& value) { read_secret(value, "PresharedKey", peer().preshared_key); }
+
+  void read_allowed_ips(const IniText& value) {
+    const PeerId self(static_cast<std::uint32_t>(config_.peers.size() - 1));
+    IniText list = value;
+    while (const auto item = take_list_item(list)) {
+      const auto prefix = Prefix::parse(item->text);
+      if (!prefix) {
+        throw IniError(*item, quoted(item->text) + " is not a network: expected one like 10.0.0.0/24 or fd00::/64");
+      }
+      const std::size_t known = prefix_owners_.size();
+      if (const auto owner = prefix_owners_.insert(*prefix, self)) {
+        throw IniError(*item, "AllowedIPs " + prefix->masked().to_string() + " already belongs to the peer in line " +
+                                  std::to_string(config_.peers[owner->value()].line));
+      }
+      if (prefix_owners_.size() != known) peer().allowed_ips.push_back(prefix->masked());
+    }
+  }
+
+  void read_endpoint(const IniText& value) { peer().endpoint = parse_endpoint(value); }
+
+  void read_persistent_keepalive(const IniText& value) {
+    const auto seconds = equal_ignoring_case(value.text, "off") ? 0 : parse_decimal(value.text, 65535);
+    if (!seconds)
+      throw IniError(value, quoted(value.text) + " is not an interval: expected \"off\" or 0 to 65535 seconds");
+    peer().persistent_keepalive = std::chrono::seconds(*seconds);
+  }
+
+  void read_name(const IniText& value) {
+    const auto allowed = [](char c) { return is_visible(c) || c == ' '; };
+    if (value.text.size() > 64 || !std::all_of(value.text.begin(), value.text.end(), allowed)) {
+      throw IniError(value, "Name is too long or has unusual characters: expected up to 64 printable ASCII characters");
+    }
+    peer().name = value.text;
+  }
+
+  IniReader reader_;
+  Config config_;
+  Section section_ = Section::None;
+  std::uint32_t seen_ = 0;  ///< one bit per entry of `keys`, in the current section
+  IniText interface_;       ///< its header; line 0 before it
+  IniText peer_header_;
+  IniText mtu_;
+  bool has_private_key_ = false;
+  bool has_public_key_ = false;  ///< the current peer
+  std::unordered_map<PublicKey, IniText> public_keys_;
+  std::unordered_set<Address> own_addresses_;
+  PrefixTable prefix_owners_;
+};
+
+const std::array<Parser::Key, 21> Parser::keys{{
+    {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
+    {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
+    {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
+    {"Address", Section::Interface, true, &Parser::read_addresses},
+    {"DNS", Section::Interface, true, &Parser::read_dns},
+    {"MTU", Section::Interface, false, &Parser::read_mtu},
+    {"Table", Section::Interface, false, &Parser::read_table},
+    {"PreUp", Section::Interface, true, &Parser::read_pre_up},
+    {"PostUp", Section::Interface, true, &Parser::read_post_up},
+    {"PreDown", Section::Interface, true, &Parser::read_pre_down},
+    {"PostDown", Section::Interface, true, &Parser::read_post_down},
+    {"SaveConfig", Section::Interface, false, &Parser::read_save_config},
+    {"Namespace", Section::Interface, false, &Parser::read_namespace},
+    {"SocketNamespace", Section::Interface, false, &Parser::read_socket_namespace},
+    {"Mode", Section::Interface, false, &Parser::read_mode},
+    {"PublicKey", Section::Peer, false, &Parser::read_public_key},
+    {"PresharedKey", Section::Peer, false, &Parser::read_preshared_key},
+    {"AllowedIPs", Section::Peer, true, &Parser::read_allowed_ips},
+    {"Endpoint", Section::Peer, false, &Parser::read_endpoint},
+    {"PersistentKeepalive", Section::Peer, false, &Parser::read_persistent_keepalive},
+    {"Name", Section::Peer, false, &Parser::read_name},
+}};
+
+std::string with_position(std::string_view path, unsigned line, unsigned column, std::string_view message) {
+  std::string text = escaped(path);
+  if (line != 0) text += ':' + std::to_string(line) + ':' + std::to_string(column);
+  return text.append(": ").append(message);
+}
+
+}  // namespace
+
+ConfigError::ConfigError(std::string_view path, unsigned line, unsigned column, std::string_view message)
+    : std::runtime_error(with_position(path, line, column, message)), line_(line), column_(column) {}
+
+Config parse_config(std::string_view text, std::string_view path) {
+  if (text.size() > config_size_max) throw ConfigError(path, 0, 0, "the file is larger than 16 MiB");
+  try {
+    Config config = Parser(text).parse();
+    config.path = path;
+    return config;
+  } catch (const IniError& error) {
+    throw ConfigError(path, error.line, error.column, error.what());
+  }
+}
+
+bool is_interface_name(std::string_view text) noexcept {
+  constexpr std::string_view punctuation = "_=+.-";
+  const auto allowed = [&](char c) { return is_letter_or_digit(c) || punctuation.find(c) != std::string_view::npos; };
+  return !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
+         std::all_of(text.begin(), text.end(), allowed);
+}
+
+}  // namespace culvert
