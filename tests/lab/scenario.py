@@ -1,0 +1,51 @@
+"""What every lab test file starts from: a test case with a lab of its own, and `main()` for the bottom of the file."""
+
+import os
+import pathlib
+import sys
+import unittest
+
+import lab
+import sites
+
+SKIPPED = 77  # ctest's SKIP_RETURN_CODE for these tests
+
+
+class Scenario(unittest.TestCase):
+    """A test with an empty lab in self.lab; says what the processes said if it fails."""
+
+    def run(self, result=None):
+        self._result = result
+        return super().run(result)
+
+    def setUp(self):
+        self._failures_before = self._failures()
+        self.lab = lab.Lab()
+        self.addCleanup(self._close)
+
+    def _failures(self):
+        return len(self._result.failures) + len(self._result.errors)
+
+    def _close(self):
+        if self._failures() > self._failures_before:
+            print(self.lab.logs(), file=sys.stderr)
+        self.lab.__exit__()
+
+    def two_hosts(self, *addresses):
+        """Two hosts joined by an uplink with the given pairs of addresses."""
+        left, right = self.lab.host("host-a"), self.lab.host("host-b")
+        self.lab.link(left, right, *(addresses or (("10.0.0.1/24", "10.0.0.2/24"), ("fd00::1/64", "fd00::2/64"))))
+        return left, right
+
+
+def main():
+    """Runs the file's tests inside a lab. Exit status 77: they cannot run here, and a line says why."""
+    binary = pathlib.Path(sites.culvert_binary())
+    try:
+        if not sites.TESTS_THE_TESTS and not os.access(binary, os.X_OK):
+            raise lab.Unavailable(f"{binary} is not built")
+        lab.enter()
+    except lab.Unavailable as reason:
+        print(f"skipped: {reason}")
+        sys.exit(SKIPPED)
+    unittest.main(verbosity=2)
