@@ -17,7 +17,8 @@ struct Endpoint {
   std::uint16_t port = 0;
   std::uint32_t scope_id = 0;  ///< interface index for IPv6 link-local addresses, else 0
 
-  /// From "192.0.2.1:51820" or "[2001:db8::1]:51820", with "%NUMBER" before the bracket for a scope. No names.
+  /// From "192.0.2.1:51820" or "[2001:db8::1]:51820", with "%NUMBER" before the bracket for a scope
+  /// (link-local addresses only). Refuses names, and IPv4 addresses written as IPv6 (::ffff:0:0/96).
   static std::optional<Endpoint> parse(std::string_view text) noexcept;
   [[nodiscard]] std::string to_string() const;
 

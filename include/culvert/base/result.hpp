@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <exception>
 
 #include "culvert/base/drop_reason.hpp"
 
