@@ -28,7 +28,8 @@ class LockedSlot {
   ~LockedSlot();
   LockedSlot(LockedSlot&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
   LockedSlot& operator=(LockedSlot&& other) noexcept {
-    std::swap(slot_, other.slot_);
+    LockedSlot taken(std::move(other));  // what was here is wiped now, not when `other` goes
+    std::swap(slot_, taken.slot_);
     return *this;
   }
   [[nodiscard]] KeySpan bytes() const noexcept { return KeySpan(slot_, key_size); }
@@ -96,8 +97,8 @@ class PublicKey {
   std::array<std::byte, key_size> bytes_{};
 };
 
-/// Decodes exactly 44 characters of canonical base64 into `out`, in constant time for the characters' values. False, and
-/// `out` zero, on any other text.
+/// Decodes exactly 44 characters of canonical base64 into `out`, in constant time for the characters' values. False,
+/// and `out` zero, on any other text.
 [[nodiscard]] bool key_from_base64(std::string_view text, KeySpan out) noexcept;
 /// Decodes exactly 64 hexadecimal digits, as above.
 [[nodiscard]] bool key_from_hex(std::string_view text, KeySpan out) noexcept;
