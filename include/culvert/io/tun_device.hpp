@@ -15,10 +15,12 @@ namespace culvert {
 /// addresses and routes. Non-blocking, close-on-exec.
 class TunDevice {
  public:
-  /// Creates device `name` (1 to 15 bytes) in the calling thread's network namespace, which must not have it yet. Throws
-  /// std::system_error saying what was being done, on what, and what to try: no /dev/net/tun, no permission, name taken.
+  /// Creates device `name` (1 to 15 bytes) in the calling thread's network namespace, which must not have it yet.
+  /// Throws std::system_error saying what was being done, on what, and what to try: no /dev/net/tun, no permission,
+  /// name taken.
   static TunDevice create(const std::string& name);
-  /// Takes over a descriptor that somebody attached to a device already. Throws std::system_error if it is none.
+  /// Takes over a descriptor that somebody attached to a TUN device already, without packet information or vnet header.
+  /// Throws std::system_error if it is none.
   static TunDevice adopt(UniqueFd fd);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
@@ -28,17 +30,18 @@ class TunDevice {
   /// (EBADFD) once it is gone.
   [[nodiscard]] Result<UniqueFd> network_namespace() const noexcept;
 
-  /// Reads one frame. Result: bytes read; an error of category system: would-block when there is none now, EBADFD when the
-  /// device was deleted, EIO/EINVAL for states listed in design notes. EINTR is retried. A frame that fills `buffer` to
-  /// the last byte may have been truncated by the kernel: give it at least MTU + 1 bytes.
+  /// Reads one frame. Result: bytes read; an error of category system: would-block when there is none now, EBADFD when
+  /// the device was deleted. EINTR is retried. A frame that fills
+  /// `buffer` to the last byte may have been truncated by the kernel: give it at least MTU + 1 bytes.
   [[nodiscard]] Result<std::size_t> try_read(ByteSpan buffer) noexcept;
-  /// Writes one frame. Errors as above; EIO while the device is down, EINVAL for what the kernel does not take as a packet.
+  /// Writes one frame. Errors as above; EIO while the device is down, EINVAL for what the kernel does not take as a
+  /// packet.
   [[nodiscard]] Result<void> try_write(ByteView frame) noexcept;
 
  private:
   TunDevice(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
   UniqueFd fd_;
-  std::string name_;
+  mutable std::string name_;  ///< last known
 };
 
 }  // namespace culvert

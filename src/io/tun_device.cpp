@@ -1,0 +1,139 @@
+// Creating, reading and writing a TUN device.
+#include "culvert/io/tun_device.hpp"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <optional>
+
+#include "errors.hpp"
+
+namespace culvert {
+
+namespace {
+
+constexpr const char* control_file = "/dev/net/tun";
+
+// The rules of dev_valid_name (net/core/dev.c); '%' besides, which the kernel would replace by a number.
+void check_name(const std::string& name) {
+  const std::string what = "cannot create TUN device '" + name + "'";
+  if (name.size() >= IFNAMSIZ) throw_system_error(ENAMETOOLONG, what + " (a device name has at most 15 bytes)");
+  const auto is_refused = [](unsigned char c) { return c == '/' || c == ':' || c == '%' || c == 0 || std::isspace(c); };
+  if (name.empty() || name == "." || name == ".." || std::any_of(name.begin(), name.end(), is_refused)) {
+    throw_system_error(EINVAL,
+                       what + " (a device name has 1 to 15 bytes, no space, '/', ':' or '%', and is not '.' or '..')");
+  }
+}
+
+std::string hint_for_open(int error) {
+  switch (error) {
+    case ENOENT:
+      return " (there is no such file: load the driver with 'modprobe tun', or make the file with 'mkdir -p /dev/net "
+             "&& "
+             "mknod /dev/net/tun c 10 200'; in a container start it with '--device /dev/net/tun')";
+    case ENODEV:
+    case ENXIO:
+      return " (the kernel has no TUN driver loaded: try 'modprobe tun')";
+    case EACCES:
+    case EPERM:
+      return " (run as root, or allow this user to read and write the file; in a container start it with "
+             "'--device /dev/net/tun')";
+    default:
+      return "";
+  }
+}
+
+std::string hint_for_attach(int error) {
+  switch (error) {
+    case EBUSY:
+      return " (a device of that name exists already, perhaps of another running program: choose another name, or "
+             "remove "
+             "it with 'ip link delete')";
+    case EPERM:
+      return " (run as root or with CAP_NET_ADMIN)";
+    default:
+      return "";
+  }
+}
+
+std::optional<ifreq> describe(int fd) noexcept {
+  ifreq request{};
+  if (::ioctl(fd, TUNGETIFF, &request) < 0) return std::nullopt;
+  return request;
+}
+
+std::string name_of(const ifreq& request) {
+  return std::string(request.ifr_name, ::strnlen(request.ifr_name, sizeof request.ifr_name));
+}
+
+}  // namespace
+
+TunDevice TunDevice::create(const std::string& name) {
+  check_name(name);
+  const std::string what = "cannot create TUN device '" + name + "'";
+  UniqueFd fd(::open(control_file, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (const int error = errno; !fd.is_open()) {
+    throw_system_error(error, what + ": cannot open " + control_file + hint_for_open(error));
+  }
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  // IFF_TUN_EXCL: without it the kernel would attach to a persistent device somebody else made.
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) {
+    const int error = errno;
+    throw_system_error(error, what + hint_for_attach(error));
+  }
+  return TunDevice(std::move(fd), name_of(request));
+}
+
+TunDevice TunDevice::adopt(UniqueFd fd) {
+  const std::string what = "cannot use descriptor " + std::to_string(fd.get()) + " as TUN device";
+  const auto request = describe(fd.get());
+  if (const int error = errno; !request) throw_system_error(error, what + " (it is not attached to one)");
+  constexpr int format_flags = IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  if ((request->ifr_flags & format_flags) != (IFF_TUN | IFF_NO_PI)) {
+    throw_system_error(EINVAL, what + " (device '" + name_of(*request) +
+                                   "' must be opened with IFF_TUN and IFF_NO_PI, without IFF_VNET_HDR)");
+  }
+  const int status = ::fcntl(fd.get(), F_GETFL);
+  if (status < 0 || ::fcntl(fd.get(), F_SETFL, status | O_NONBLOCK) < 0 || ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) < 0) {
+    throw_system_error(errno, what);
+  }
+  return TunDevice(std::move(fd), name_of(*request));
+}
+
+std::string TunDevice::name() const {
+  if (const auto request = describe(fd_.get())) name_ = name_of(*request);
+  return name_;
+}
+
+Result<UniqueFd> TunDevice::network_namespace() const noexcept {
+  const int fd = ::ioctl(fd_.get(), TUNGETDEVNETNS);
+  if (fd < 0) return last_error();
+  return UniqueFd(fd);
+}
+
+Result<std::size_t> TunDevice::try_read(ByteSpan buffer) noexcept {
+  ssize_t size = 0;
+  do {
+    size = ::read(fd_.get(), buffer.data(), buffer.size());
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return last_error();
+  return static_cast<std::size_t>(size);
+}
+
+Result<void> TunDevice::try_write(ByteView frame) noexcept {
+  ssize_t size = 0;
+  do {
+    size = ::write(fd_.get(), frame.data(), frame.size());
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return last_error();
+  return {};
+}
+
+}  // namespace culvert
