@@ -35,7 +35,8 @@ class ReceiveBatch {
   std::unique_ptr<Storage> storage_;
 };
 
-/// One family's socket. Non-blocking, close-on-exec; reports local address, interface and traffic class of what arrives.
+/// One family's socket. Non-blocking, close-on-exec; reports local address, interface and traffic class of what
+/// arrives.
 class UdpSocket {
  public:
   /// Binds to `port` (0: any) on all addresses in the calling thread's network namespace. IPv6 sockets take IPv6 only.
@@ -48,8 +49,8 @@ class UdpSocket {
   /// SO_MARK; needs CAP_NET_ADMIN or CAP_NET_RAW.
   [[nodiscard]] Result<void> set_firewall_mark(std::uint32_t mark) noexcept;
 
-  /// Receives what is there, at most one batch. Empty span: nothing there now. Errors that concern the socket only (pending
-  /// ICMP errors, EINTR) are swallowed; ENOMEM, ENOBUFS are returned and mean: try again later.
+  /// Receives what is there, at most one batch. Empty span: nothing there now. Errors that concern the socket only
+  /// (pending ICMP errors, EINTR) are swallowed; ENOMEM, ENOBUFS are returned and mean: try again later.
   [[nodiscard]] Result<std::span<const ReceivedDatagram>> try_receive(ReceiveBatch& batch) noexcept;
 
  private:
