@@ -12,23 +12,28 @@ namespace culvert {
 /// What became of the datagrams of one batch.
 struct SendCounters {
   std::uint64_t sent = 0;
-  std::uint64_t refused = 0;          ///< by the kernel: unreachable, too large, no memory, no such family
+  std::uint64_t refused = 0;           ///< by the kernel: unreachable, too large, no memory, no such family
   std::uint64_t source_forgotten = 0;  ///< sent after all, but not from the address asked for, which is gone
 };
 
-/// A DatagramSink over a UdpSocketPair. When full, a reserve flushes first. Sends with sendmmsg, sticky source address and
-/// traffic class in control messages. A datagram the kernel refuses (ENETUNREACH, EMSGSIZE, EPERM, …) costs that datagram
-/// only; when its sticky source is what is wrong (EINVAL, EADDRNOTAVAIL, ENETUNREACH, ENODEV), it is sent once more
-/// without. ENOBUFS and EAGAIN: the rest of the batch is dropped, as the kernel would. Never blocks. Not thread-safe.
+/// A DatagramSink over a UdpSocketPair. When full, a reserve flushes first. Sends with sendmmsg, sticky source address
+/// and traffic class in control messages. A datagram the kernel refuses (ENETUNREACH, EMSGSIZE, EPERM, …) costs that
+/// datagram only; when its sticky source may be what is wrong (EINVAL, EADDRNOTAVAIL, E{NET,HOST}UNREACH, ENODEV), it
+/// is sent once more without. ENOBUFS and EAGAIN: the rest of its family's datagrams is dropped, as the kernel would.
+/// Never blocks. Not thread-safe.
+///
+/// The local address of a path becomes the source; its interface only when that address is link-local. Otherwise
+/// routing chooses the interface, as in kernel WireGuard, so that a changed route takes effect at once.
 class DatagramBatch final : public DatagramSink {
  public:
   /// `sockets` outlives the batch.
   explicit DatagramBatch(UdpSocketPair& sockets, std::size_t datagrams = 64, std::size_t bytes = std::size_t{1} << 18);
   ~DatagramBatch();
 
+  /// Empty for a size of 0 or above 65507, the most a UDP datagram over IPv4 can carry.
   ByteSpan reserve(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept override;
   void commit() noexcept override;
-  /// Sends all that was committed.
+  /// Sends all that was committed; gives up an open reservation.
   void flush() noexcept;
 
   [[nodiscard]] const SendCounters& counters() const noexcept;

@@ -1,0 +1,231 @@
+// Collecting outgoing datagrams and handing them to the kernel.
+#include "culvert/io/datagram_batch.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "culvert/io/socket_address.hpp"
+
+namespace culvert {
+
+namespace {
+
+// The most a UDP datagram over IPv4 can carry: 65535 less 20 bytes of IP and 8 of UDP header.
+constexpr std::size_t largest_datagram = 65507;
+
+constexpr std::size_t control_size = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int));
+
+// Writes control messages one after the other into zeroed memory.
+class ControlWriter {
+ public:
+  explicit ControlWriter(std::byte* memory) noexcept : memory_(memory) {}
+
+  template <class T>
+  void put(int level, int type, const T& value) noexcept {
+    cmsghdr header{};
+    header.cmsg_len = CMSG_LEN(sizeof value);
+    header.cmsg_level = level;
+    header.cmsg_type = type;
+    std::memcpy(memory_ + size_, &header, sizeof header);
+    std::memcpy(memory_ + size_ + CMSG_LEN(0), &value, sizeof value);
+    size_ += CMSG_SPACE(sizeof value);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::byte* memory_;
+  std::size_t size_ = 0;
+};
+
+// The interface index is given for link-local sources only, which mean nothing without one. For others it would bind
+// the route to that interface, and IPv4 takes every destination for a neighbour there once the route is gone (kernel
+// ip_route_output_key_hash_rcu); kernel WireGuard leaves the interface to routing as well (send4, send6).
+void put_source(ControlWriter& controls, const Path& path) noexcept {
+  const ByteView source = path.local->bytes();
+  if (path.local->is_v4()) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, source.data(), sizeof info.ipi_spec_dst);
+    controls.put(IPPROTO_IP, IP_PKTINFO, info);
+    return;
+  }
+  in6_pktinfo info{};
+  std::memcpy(&info.ipi6_addr, source.data(), sizeof info.ipi6_addr);
+  if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) info.ipi6_ifindex = path.interface_index;
+  controls.put(IPPROTO_IPV6, IPV6_PKTINFO, info);
+}
+
+bool may_be_source(int error) noexcept {
+  switch (error) {
+    case EINVAL:
+    case EADDRNOTAVAIL:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENODEV:
+    case ENXIO:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_congestion(int error) noexcept {
+  return error == EAGAIN || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+struct DatagramBatch::Storage {
+  // Everything one mmsghdr points to.
+  struct Message {
+    Path path;
+    std::uint8_t traffic_class;
+    bool is_source_forgotten;
+    sockaddr_storage remote;
+    alignas(cmsghdr) std::array<std::byte, control_size> control;
+    iovec memory;
+  };
+
+  // Messages of one family, so that each goes to its socket in one piece.
+  struct Queue {
+    explicit Queue(std::size_t capacity) : headers(capacity), messages(capacity) {}
+    std::vector<mmsghdr> headers;
+    std::vector<Message> messages;
+    std::size_t count = 0;
+  };
+
+  Storage(UdpSocketPair& socket_pair, std::size_t datagrams, std::size_t byte_count)
+      : sockets(socket_pair),
+        arena(std::make_unique_for_overwrite<std::byte[]>(byte_count)),
+        arena_size(byte_count),
+        capacity(datagrams),
+        v4(datagrams),
+        v6(datagrams) {}
+
+  void append() noexcept {
+    Queue& queue = reserved_path.remote.address.is_v4() ? v4 : v6;
+    Message& message = queue.messages[queue.count];
+    message.path = reserved_path;
+    message.traffic_class = reserved_traffic_class;
+    message.is_source_forgotten = false;
+    message.memory = {arena.get() + used, reserved_size};
+    mmsghdr& header = queue.headers[queue.count];
+    header = {};
+    header.msg_hdr.msg_name = &message.remote;
+    header.msg_hdr.msg_namelen = to_socket_address(reserved_path.remote, message.remote);
+    header.msg_hdr.msg_iov = &message.memory;
+    header.msg_hdr.msg_iovlen = 1;
+    write_controls(message, header.msg_hdr);
+    ++queue.count;
+    used += reserved_size;
+    reserved_size = 0;
+  }
+
+  static void write_controls(Message& message, msghdr& header) noexcept {
+    message.control = {};
+    ControlWriter controls(message.control.data());
+    const bool is_v4 = message.path.remote.address.is_v4();
+    if (message.path.local && message.path.local->is_v4() == is_v4) put_source(controls, message.path);
+    if (message.traffic_class != 0) {
+      const int traffic_class = message.traffic_class;
+      controls.put(is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_TOS : IPV6_TCLASS, traffic_class);
+    }
+    header.msg_control = controls.size() == 0 ? nullptr : message.control.data();
+    header.msg_controllen = controls.size();
+  }
+
+  // For the datagram at `from` and those after it along the same path, which would fail the same way.
+  static void forget_source(Queue& queue, std::size_t from) noexcept {
+    const Path path = queue.messages[from].path;
+    for (std::size_t i = from; i < queue.count; ++i) {
+      Message& message = queue.messages[i];
+      if (message.path != path) continue;
+      message.path.local.reset();
+      message.is_source_forgotten = true;
+      write_controls(message, queue.headers[i].msg_hdr);
+    }
+  }
+
+  void send(Queue& queue, const UdpSocket* socket) noexcept {
+    std::size_t at = 0;
+    while (socket != nullptr && at < queue.count) {
+      const int result =
+          ::sendmmsg(socket->fd(), &queue.headers[at], static_cast<unsigned>(queue.count - at), MSG_DONTWAIT);
+      if (result > 0) {
+        const auto sent = static_cast<std::size_t>(result);
+        for (std::size_t i = at; i < at + sent; ++i) counters.source_forgotten += queue.messages[i].is_source_forgotten;
+        counters.sent += sent;
+        at += sent;
+      } else if (errno == EINTR) {
+        continue;
+      } else if (is_congestion(errno)) {
+        break;
+      } else if (may_be_source(errno) && queue.messages[at].path.local) {
+        forget_source(queue, at);
+      } else {
+        ++counters.refused;
+        ++at;
+      }
+    }
+    counters.refused += queue.count - at;
+    queue.count = 0;
+  }
+
+  void flush() noexcept {
+    send(v4, sockets.v4.get());
+    send(v6, sockets.v6.get());
+    used = 0;
+  }
+
+  UdpSocketPair& sockets;
+  std::unique_ptr<std::byte[]> arena;
+  std::size_t arena_size;
+  std::size_t used = 0;
+  std::size_t capacity;
+  Queue v4;
+  Queue v6;
+  // The open reservation lies behind what is used; size 0: none is open.
+  Path reserved_path;
+  std::uint8_t reserved_traffic_class = 0;
+  std::size_t reserved_size = 0;
+  SendCounters counters;
+};
+
+DatagramBatch::DatagramBatch(UdpSocketPair& sockets, std::size_t datagrams, std::size_t bytes)
+    : storage_(
+          std::make_unique<Storage>(sockets, std::max<std::size_t>(datagrams, 1), std::max(bytes, largest_datagram))) {}
+
+DatagramBatch::~DatagramBatch() = default;
+
+ByteSpan DatagramBatch::reserve(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept {
+  Storage& storage = *storage_;
+  storage.reserved_size = 0;
+  if (size == 0 || size > largest_datagram) return {};
+  const bool is_full =
+      storage.v4.count + storage.v6.count == storage.capacity || size > storage.arena_size - storage.used;
+  if (is_full) storage.flush();
+  storage.reserved_path = path;
+  storage.reserved_traffic_class = traffic_class;
+  storage.reserved_size = size;
+  return {storage.arena.get() + storage.used, size};
+}
+
+void DatagramBatch::commit() noexcept {
+  if (storage_->reserved_size != 0) storage_->append();
+}
+
+void DatagramBatch::flush() noexcept {
+  storage_->reserved_size = 0;
+  storage_->flush();
+}
+
+const SendCounters& DatagramBatch::counters() const noexcept {
+  return storage_->counters;
+}
+
+}  // namespace culvert
