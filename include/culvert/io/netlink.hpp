@@ -26,8 +26,8 @@ struct Route {
   std::uint32_t table = 254;  ///< RT_TABLE_MAIN
 };
 
-/// A netlink socket in the network namespace in which it was made. Calls throw std::system_error that name the device and
-/// the object. Not thread-safe.
+/// A netlink socket in the network namespace in which it was made. Calls throw std::system_error that name the device
+/// and the object. Not thread-safe.
 class Netlink {
  public:
   Netlink();
@@ -48,31 +48,6 @@ class Netlink {
   [[nodiscard]] std::vector<Prefix> addresses(std::uint32_t index);
   /// Routes whose (only) device is the interface, of all tables but local.
   [[nodiscard]] std::vector<Route> routes(std::uint32_t index);
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
-/// Tells of changes to links: a non-blocking descriptor to wait on, and events to take from it.
-struct LinkEvent {
-  std::uint32_t index = 0;
-  std::string name;
-  std::uint32_t mtu = 0;
-  bool is_up = false;
-  bool is_gone = false;  ///< deleted, or moved to another namespace
-};
-class LinkMonitor {
- public:
-  /// Watches the calling thread's network namespace. Throws std::system_error.
-  LinkMonitor();
-  ~LinkMonitor();
-  LinkMonitor(LinkMonitor&&) noexcept;
-  LinkMonitor& operator=(LinkMonitor&&) noexcept;
-
-  [[nodiscard]] int fd() const noexcept;
-  /// Events that are there now; empty if none. `is_overrun` is set when some were lost: look at the links anew.
-  [[nodiscard]] std::vector<LinkEvent> take(bool& is_overrun);
 
  private:
   struct State;
