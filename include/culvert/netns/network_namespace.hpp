@@ -38,9 +38,9 @@ class NetworkNamespace {
   UniqueFd fd_;
 };
 
-/// The calling thread is in the given namespace for the lifetime of this object, and back where it was afterwards. Neither
-/// copied nor moved; lives and dies on one thread, nests. Throws std::system_error when entering is refused; if returning is
-/// refused the process ends, because going on in the wrong namespace would be worse.
+/// The calling thread is in the given namespace for the lifetime of this object, and back where it was afterwards.
+/// Neither copied nor moved; lives and dies on one thread, nests. Throws std::system_error when entering is refused; if
+/// returning is refused the process ends, because going on in the wrong namespace would be worse.
 class ScopedNamespace {
  public:
   explicit ScopedNamespace(const NetworkNamespace& there);

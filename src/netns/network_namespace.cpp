@@ -1,0 +1,125 @@
+// Opening and entering network namespaces.
+#include "culvert/netns/network_namespace.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+
+namespace culvert {
+
+namespace {
+
+constexpr std::string_view names_folder = "/run/netns/";
+constexpr std::string_view pid_word = "pid:";
+constexpr std::size_t longest_name = 255;
+constexpr std::size_t longest_pid = 10;
+
+[[noreturn]] void throw_errno(int error, const std::string& what) {
+  throw std::system_error(error, std::system_category(), what);
+}
+
+[[noreturn]] void refuse(std::string_view specification, const std::string& why) {
+  throw std::invalid_argument("network namespace '" + std::string(specification) + "': " + why);
+}
+
+std::string path_of(std::string_view specification) {
+  if (specification.find('\0') != std::string_view::npos) refuse(specification, "the name holds a zero byte");
+  if (specification.starts_with('/')) return std::string(specification);
+  if (specification.starts_with(pid_word)) {
+    const std::string_view number = specification.substr(pid_word.size());
+    const bool is_number = !number.empty() && number.size() <= longest_pid && number.front() != '0' &&
+                           std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (!is_number) refuse(specification, "'pid:' must be followed by the number of a process");
+    return "/proc/" + std::string(number) + "/ns/net";
+  }
+  if (specification.empty() || specification == "." || specification == "..") {
+    refuse(specification, "this cannot be a name");
+  }
+  if (specification.find('/') != std::string_view::npos) {
+    refuse(specification, "a name holds no '/'; a path begins with one");
+  }
+  if (specification.size() > longest_name) refuse(specification, "a name has at most 255 bytes");
+  return std::string(names_folder).append(specification);
+}
+
+std::string hint_for_open(std::string_view specification, int error) {
+  const bool is_pid = specification.starts_with(pid_word);
+  if (error == ENOENT && is_pid) return " (there is no such process)";
+  if (error == ENOENT && !specification.starts_with('/')) {
+    return " (there is no such name: 'ip netns list' shows those there are, 'ip netns add' makes one)";
+  }
+  if ((error == EACCES || error == EPERM) && is_pid) return " (looking into another user's process needs root)";
+  return "";
+}
+
+// Says what is wrong with the descriptor; empty if it is of a network namespace.
+std::string why_not_network_namespace(int fd) {
+  struct statfs file_system {};
+  if (::fstatfs(fd, &file_system) < 0) throw_errno(errno, "cannot examine a namespace descriptor");
+  if (file_system.f_type != NSFS_MAGIC) {
+    return "the file is no namespace; an empty file of that name is left behind when a namespace's mount is gone";
+  }
+  const int kind = ::ioctl(fd, NS_GET_NSTYPE);
+  if (kind < 0) throw_errno(errno, "cannot ask a namespace for its kind");
+  return kind == CLONE_NEWNET ? "" : "it is a namespace of another kind, not a network namespace";
+}
+
+}  // namespace
+
+NetworkNamespace NetworkNamespace::current() {
+  UniqueFd fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!fd.is_open()) throw_errno(errno, "cannot open the present network namespace (is /proc mounted?)");
+  return NetworkNamespace(std::move(fd));
+}
+
+NetworkNamespace NetworkNamespace::open(std::string_view specification) {
+  const std::string path = path_of(specification);
+  // O_NONBLOCK: a path may lead to a pipe that nobody writes to.
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (const int error = errno; !fd.is_open()) {
+    throw_errno(error, "cannot open network namespace '" + std::string(specification) + "', file " + path +
+                           hint_for_open(specification, error));
+  }
+  if (const std::string why = why_not_network_namespace(fd.get()); !why.empty()) refuse(specification, why);
+  return NetworkNamespace(std::move(fd));
+}
+
+NetworkNamespace NetworkNamespace::adopt(UniqueFd fd) {
+  if (const std::string why = why_not_network_namespace(fd.get()); !why.empty()) {
+    refuse("descriptor " + std::to_string(fd.get()), why);
+  }
+  return NetworkNamespace(std::move(fd));
+}
+
+NamespaceIdentity NetworkNamespace::identity() const {
+  struct stat status {};
+  if (::fstat(fd_.get(), &status) < 0) throw_errno(errno, "cannot identify a network namespace");
+  return {status.st_dev, status.st_ino};
+}
+
+ScopedNamespace::ScopedNamespace(const NetworkNamespace& there) : back_(NetworkNamespace::current()) {
+  if (::setns(there.fd(), CLONE_NEWNET) < 0) {
+    throw_errno(errno, errno == EPERM ? "cannot enter the network namespace (this needs root or CAP_SYS_ADMIN)"
+                                      : "cannot enter the network namespace");
+  }
+}
+
+ScopedNamespace::~ScopedNamespace() {
+  if (::setns(back_.fd(), CLONE_NEWNET) == 0) return;
+  std::fprintf(stderr, "cannot return to the previous network namespace: %s\n", std::strerror(errno));
+  std::abort();
+}
+
+}  // namespace culvert
