@@ -14,7 +14,8 @@
 
 namespace culvert {
 
-/// The random 32-bit number under which one side knows a handshake or session; the other side puts it into each message.
+/// The random 32-bit number under which one side knows a handshake or session; the other side puts it into each
+/// message.
 using SessionIndex = StrongId<struct SessionIndexTag, std::uint32_t>;
 
 enum class MessageType : std::uint32_t { Initiation = 1, Response = 2, CookieReply = 3, Data = 4 };
