@@ -13,6 +13,9 @@ class NoiseState {
  public:
   /// Starts the transcript of Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s with WireGuard's prologue and the responder's key.
   explicit NoiseState(const PublicKey& responder);
+  NoiseState(NoiseState&&) noexcept = default;
+  NoiseState& operator=(NoiseState&&) noexcept = default;
+  ~NoiseState() { wipe(hash_); }
 
   void mix_hash(ByteView data) noexcept;
   /// ck = KDF1(ck, data), for ephemeral public keys (the psk2 rule).
@@ -24,7 +27,8 @@ class NoiseState {
   /// (ck, hash input, key) = KDF3(ck, psk).
   [[nodiscard]] SymmetricKey mix_preshared(const PresharedKey& psk);
 
-  /// Seals with counter 0 and the hash as associated data, then hashes the result. `out` is plaintext.size() + 16 bytes.
+  /// Seals with counter 0 and the hash as associated data, then hashes the result. `out` is plaintext.size() + 16
+  /// bytes.
   void encrypt_and_hash(SymmetricKey key, ByteView plaintext, ByteSpan out) noexcept;
   /// The reverse. False, hash unchanged, when the tag does not verify. `out` is sealed.size() - 16 bytes.
   [[nodiscard]] bool decrypt_and_hash(SymmetricKey key, ByteView sealed, ByteSpan out) noexcept;
