@@ -11,7 +11,7 @@ namespace culvert {
 /// A ring of bits, so that moving on costs one word at a time. Ask it only after a packet proved authentic.
 class ReplayWindow {
  public:
-  /// True, and remembered, if `counter` is new and less than limits::replay_window_size behind the greatest. Counters at
+  /// True, and remembered, if `counter` is new and at most limits::replay_window_size behind the greatest. Counters at
   /// or above limits::reject_after_messages are never accepted.
   [[nodiscard]] bool accept(std::uint64_t counter) noexcept;
 

@@ -34,16 +34,16 @@ class Session {
   /// The initiator's last-minute rule; true at most once per session.
   [[nodiscard]] bool needs_rekey_on_receive(Timestamp now) noexcept;
 
-  /// Bytes of the message that carries a frame of `frame` bytes in a device of MTU `mtu`: header, frame padded to a multiple of
-  /// limits::padding_multiple but never beyond the MTU, tag.
+  /// Bytes of the message that carries a frame of `frame` bytes in a device of MTU `mtu`: header, frame padded to a
+  /// multiple of limits::padding_multiple but never beyond the MTU, tag.
   [[nodiscard]] static std::size_t sealed_size(std::size_t frame, std::size_t mtu) noexcept;
 
-  /// Writes the whole message into `out`, of sealed_size() bytes; padding is zero. `frame` and `out` do not overlap, or the frame
-  /// starts exactly at out + 16. Requires can_seal(now).
+  /// Writes the whole message into `out`, of sealed_size() bytes; padding is zero. `frame` and `out` do not overlap, or
+  /// the frame starts exactly at out + 16. Requires can_seal(now).
   void seal(ByteView frame, ByteSpan out) noexcept;
 
-  /// Opens in place: age and counter limit, then the tag, then the replay window, in that order; a failure changes nothing
-  /// here (W-21). The result lies in message.sealed and still has its padding. DropReasons: SessionExpired,
+  /// Opens in place: age and counter limit, then the tag, then the replay window, in that order; a failure changes
+  /// nothing here (W-21). The result lies in message.sealed and still has its padding. DropReasons: SessionExpired,
   /// CounterExhausted, DataAuthentication, Replay.
   [[nodiscard]] Verdict<ByteSpan> open(const MessageData& message, Timestamp now) noexcept;
 

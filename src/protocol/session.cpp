@@ -1,0 +1,66 @@
+// Sealing and opening transport messages, and the age rules of a pair of keys.
+#include "culvert/protocol/session.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "culvert/protocol/limits.hpp"
+
+namespace culvert {
+
+Session::Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth)
+    : sending_(std::move(keys.sending)),
+      receiving_(std::move(keys.receiving)),
+      local_(local),
+      remote_(remote),
+      birth_(birth),
+      is_initiator_(is_initiator) {}
+
+bool Session::can_seal(Timestamp now) const noexcept {
+  return now - birth_ < limits::reject_after_time && sending_counter_ < limits::reject_after_messages;
+}
+
+bool Session::needs_rekey_on_send(Timestamp now) const noexcept {
+  return sending_counter_ > limits::rekey_after_messages || (is_initiator_ && now - birth_ >= limits::rekey_after_time);
+}
+
+bool Session::needs_rekey_on_receive(Timestamp now) noexcept {
+  if (!is_initiator_ || sent_last_minute_handshake_ || now - birth_ < limits::last_minute_time) return false;
+  sent_last_minute_handshake_ = true;
+  return true;
+}
+
+std::size_t Session::sealed_size(std::size_t frame, std::size_t mtu) noexcept {
+  const std::size_t rounded =
+      (frame + limits::padding_multiple - 1) / limits::padding_multiple * limits::padding_multiple;
+  return limits::data_overhead + std::max(frame, std::min(rounded, mtu));
+}
+
+void Session::seal(ByteView frame, ByteSpan out) noexcept {
+  assert(out.size() >= limits::data_overhead + frame.size());
+  assert(sending_counter_ < limits::reject_after_messages);
+  MessageDataHeader header;
+  header.receiver = remote_.value();
+  header.counter = sending_counter_;
+  copy_bytes(bytes_of(header), out);
+
+  const ByteSpan sealed = out.subspan(sizeof header);
+  const ByteSpan plaintext = sealed.first(sealed.size() - aead_tag_size);
+  // A frame of full MTU has no padding and is sealed from where it lies; only a shorter one is moved to be padded.
+  if (frame.size() != plaintext.size()) {
+    copy_bytes(frame, plaintext);
+    std::fill(plaintext.begin() + static_cast<std::ptrdiff_t>(frame.size()), plaintext.end(), std::byte{0});
+    frame = plaintext;
+  }
+  sending_.seal(sending_counter_++, frame, {}, sealed);
+}
+
+Verdict<ByteSpan> Session::open(const MessageData& message, Timestamp now) noexcept {
+  if (now - birth_ >= limits::reject_after_time) return DropReason::SessionExpired;
+  if (message.counter >= limits::reject_after_messages) return DropReason::CounterExhausted;
+  if (!receiving_.open(message.counter, message.sealed, {})) return DropReason::DataAuthentication;
+  if (!window_.accept(message.counter)) return DropReason::Replay;
+  return message.sealed.first(message.sealed.size() - aead_tag_size);
+}
+
+}  // namespace culvert
