@@ -40,9 +40,11 @@ class CookieHolder {
  public:
   explicit CookieHolder(const PublicKey& peer);
 
-  /// Writes mac1, and mac2 while a cookie is held (zero otherwise), into the whole message; remembers mac1 for the reply.
+  /// Writes mac1, and mac2 while a cookie is held (zero otherwise), into the whole message; remembers mac1 for the
+  /// reply.
   void add_macs(ByteSpan message, Timestamp now) noexcept;
-  /// InvalidCookie when it does not open with the mac1 last sent; UnexpectedResponse when none was sent since the last reply.
+  /// InvalidCookie when it does not open with the mac1 last sent; UnexpectedResponse when none was sent since the last
+  /// reply.
   [[nodiscard]] Verdict<void> consume_reply(const MessageCookieReply& reply, Timestamp now) noexcept;
   void clear() noexcept;
 

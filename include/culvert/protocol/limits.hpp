@@ -39,9 +39,16 @@ inline constexpr unsigned handshakes_burst = 5;        ///< per source, while un
 inline constexpr std::size_t rate_limiter_entries_max = 65536;
 inline constexpr auto rate_limiter_gc_interval = 1s;
 inline constexpr auto under_load_time = 1s;  ///< how long "under load" outlasts its cause
+/// Handshake messages at once that put us under load (the kernel's queue length), and how fast they are forgotten.
+inline constexpr std::size_t load_capacity = 512;
+inline constexpr unsigned load_drained_per_second = 2560;
+/// The same for one source: half, so that it never fills the common bucket alone.
+inline constexpr std::size_t source_load_capacity = 256;
+inline constexpr unsigned source_load_drained_per_second = 1280;
 
 inline constexpr std::size_t replay_window_bits = 8192;
-inline constexpr std::size_t replay_window_size = 8128;  ///< bits less one word, which is the one being reused
+/// How far behind the greatest a counter may be: bits less one word, which is the one being reused.
+inline constexpr std::size_t replay_window_size = replay_window_bits - 64;
 
 inline constexpr std::size_t staged_frames_max = 128;  ///< per peer; the oldest goes first
 inline constexpr std::size_t padding_multiple = 16;    ///< of plaintext, never beyond the MTU
