@@ -13,16 +13,16 @@ namespace culvert {
 
 /// What a due timer asks its owner to do.
 enum class TimerAction {
-  RetryHandshake,     ///< no response in time: forget the sticky source address, create an initiation again
-  GiveUpHandshake,    ///< too many retries: drop staged frames
-  SendKeepalive,      ///< data was received and nothing sent back
-  StartHandshake,     ///< data was sent and nothing came back: forget the sticky source address, create an initiation
-  ZeroKeys,           ///< wipe sessions and handshake
+  RetryHandshake,       ///< no response in time: forget the sticky source address, create an initiation again
+  GiveUpHandshake,      ///< too many retries: drop staged frames
+  SendKeepalive,        ///< data was received and nothing sent back
+  StartHandshake,       ///< data was sent and nothing came back: forget the sticky source address, create an initiation
+  ZeroKeys,             ///< wipe sessions and handshake
   PersistentKeepalive,  ///< send a keepalive to keep a NAT mapping open
 };
 
-/// The five timers of one peer, after timers.c of the kernel module. Each event is named for what happened and called right
-/// after it; `jitter` is a random duration in [0, limits::rekey_timeout_jitter_max].
+/// The five timers of one peer, after timers.c of the kernel module. Each event is named for what happened and called
+/// right after it; `jitter` is a random duration in [0, limits::rekey_timeout_jitter_max].
 class Timers {
  public:
   using Duration = Timestamp::duration;
