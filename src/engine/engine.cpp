@@ -124,7 +124,7 @@ void Engine::set_endpoint(PeerId id, const Endpoint& endpoint) noexcept {
 void Engine::set_persistent_keepalive(PeerId id, std::chrono::seconds interval, const Now& now) noexcept {
   Peer* peer = peers_.find(id);
   if (!peer) return;
-  peer->wants_keepalive_now = peer->timers.persistent_keepalive().count() == 0 && interval.count() != 0;
+  if (peer->timers.persistent_keepalive().count() == 0) peer->wants_keepalive_now = interval.count() != 0;
   peer->timers.set_persistent_keepalive(interval, now.time);
   schedule(*peer, now.time);
 }

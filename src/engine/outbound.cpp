@@ -86,6 +86,7 @@ void Engine::send_initiation(Peer& peer, bool is_retry, const Now& now, Datagram
   const ByteSpan bytes = std::as_writable_bytes(std::span(&message, 1));
   peer.cookies.add_macs(bytes, now.time);
   send_handshake_message(peer, bytes, now, out);
+  events_.push({EventKind::InitiationSent, peer.id});
   peer.timers.handshake_initiated(now.time, jitter());
   schedule(peer, now.time);
 }

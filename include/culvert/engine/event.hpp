@@ -10,6 +10,7 @@
 namespace culvert {
 
 enum class EventKind {
+  InitiationSent,       ///< a handshake was begun by us
   SessionEstablished,   ///< a handshake is complete and confirmed
   HandshakeUnanswered,  ///< no response in time; another initiation was sent
   HandshakeAbandoned,   ///< no response to any attempt; waits for traffic to try again
