@@ -1,0 +1,45 @@
+// The socket through which `wg` and `culvert show` look at a tunnel.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <string>
+#include <string_view>
+
+#include "culvert/runtime/tunnel.hpp"
+
+namespace culvert {
+
+/// Where WireGuard's tools look for sockets.
+inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
+
+/// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: the operation get=1; what it answers
+/// has keys of our own, prefixed culvert_, that `wg` passes over. A client that is slow, silent or talks nonsense holds up only
+/// itself. Lives on the io_context's thread.
+class ControlSocket {
+ public:
+  /// Takes the path over from a process that is gone; throws std::system_error when a living one has it.
+  ControlSocket(boost::asio::io_context& io, const Tunnel& tunnel,
+                const std::string& folder = std::string(control_socket_folder));
+  /// Removes the socket file if it is still ours.
+  ~ControlSocket();
+  ControlSocket(const ControlSocket&) = delete;
+  ControlSocket& operator=(const ControlSocket&) = delete;
+
+ private:
+  boost::asio::awaitable<void> accept_clients();
+  boost::asio::awaitable<void> serve(boost::asio::local::stream_protocol::socket client);
+
+  boost::asio::io_context& io_;
+  const Tunnel& tunnel_;
+  std::string path_;
+  boost::asio::local::stream_protocol::acceptor acceptor_;
+  std::uint64_t inode_ = 0;
+  unsigned clients_ = 0;
+};
+
+/// The answer to get=1: device, then peers, then errno=0 and an empty line. Holds the private key: wipe it.
+[[nodiscard]] std::string describe(const Tunnel& tunnel);
+
+}  // namespace culvert

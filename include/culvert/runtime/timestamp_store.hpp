@@ -1,0 +1,35 @@
+// The greatest handshake timestamp sent under a key, remembered across restarts.
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "culvert/crypto/keys.hpp"
+#include "culvert/protocol/tai64n.hpp"
+
+namespace culvert {
+
+/// A clock that was once far ahead leaves timestamps at our peers that a corrected clock would take years to pass
+/// (CVE-2021-46873); continuing above what was sent avoids that, if what was sent is known. One small file per public key,
+/// mode 0600, replaced atomically and written to disk on a thread of its own, at most one write at a time.
+class TimestampStore {
+ public:
+  explicit TimestampStore(const PublicKey& own, std::string directory = "/var/lib/culvert");
+  /// Waits for the last write.
+  ~TimestampStore();
+
+  /// Nothing when there is no file or it makes no sense.
+  [[nodiscard]] std::optional<Tai64n> load() const;
+  /// Returns at once. A directory that cannot be written is reported once in the log.
+  void save(const Tai64n& timestamp);
+  [[nodiscard]] const std::string& path() const noexcept;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+  boost::asio::thread_pool writer_{1};
+};
+
+}  // namespace culvert

@@ -1,0 +1,64 @@
+// One thread's packet work: waits on the device, the sockets and the clock, and drives the engine.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "culvert/engine/engine.hpp"
+#include "culvert/io/boot_timer.hpp"
+#include "culvert/io/datagram_batch.hpp"
+#include "culvert/io/frame_batch.hpp"
+#include "culvert/io/tun_device.hpp"
+#include "culvert/io/udp_socket.hpp"
+#include "culvert/runtime/log.hpp"
+
+namespace culvert {
+
+/// Waiting is done by coroutines, one per source; packets move in plain batched calls, run to completion, with one reading of
+/// the clocks per burst. All on the io_context's single thread. Errors of the kernel cost the packets at hand and
+/// a short pause, never the loop.
+class Worker {
+ public:
+  /// All references outlive the worker, and the io_context has stopped running when it is destroyed.
+  Worker(boost::asio::io_context& io, Engine& engine, UdpSocketPair& sockets);
+  ~Worker();
+
+  /// Called after each burst for each event of the engine.
+  std::function<void(const Event&)> on_event;
+  /// Called once when the device turns out to be deleted; set_device() may be called from here or later.
+  std::function<void()> on_device_lost;
+
+  /// Carries frames of `device` from now on, of none if null. The device outlives this choice.
+  void set_device(TunDevice* device);
+  /// After the engine's settings were changed: does what is due and waits for the new deadline.
+  void settings_changed();
+
+  [[nodiscard]] DropCounters drops() const noexcept;
+
+ private:
+  struct Port;
+  boost::asio::awaitable<void> carry_outbound(std::shared_ptr<Port> port);
+  boost::asio::awaitable<void> carry_inbound(UdpSocket& socket, std::shared_ptr<Port> port);
+  boost::asio::awaitable<void> keep_deadlines(std::shared_ptr<Port> port);
+  boost::asio::awaitable<void> pause();
+  void on_deadline();
+  void finish_burst();
+
+  boost::asio::io_context& io_;
+  Engine& engine_;
+  DatagramBatch datagrams_;
+  FrameBatch frames_;
+  ReceiveBatch receive_batch_;
+  std::vector<std::byte> frame_buffer_;
+  BootTimer timer_;
+  std::optional<Timestamp> timer_set_;
+  std::shared_ptr<Port> device_port_;
+  std::vector<std::shared_ptr<Port>> ports_;
+  LogLimit read_errors_;
+};
+
+}  // namespace culvert

@@ -1,0 +1,115 @@
+// Host names of endpoints: a thread that asks the system's resolver.
+#include "culvert/runtime/endpoint_lookup.hpp"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <boost/asio/post.hpp>
+#include <algorithm>
+#include <condition_variable>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "culvert/io/socket_address.hpp"
+
+namespace culvert {
+
+struct EndpointLookup::State {
+  struct Request {
+    std::string host;
+    std::uint16_t port;
+    Answer answer;
+  };
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Request> requests;
+  boost::asio::io_context* io = nullptr;  ///< null: the owner is gone
+  UniqueFd network_namespace;
+
+  void run();
+};
+
+namespace {
+
+std::vector<Endpoint> ask(const std::string& host, std::uint16_t port, std::string& error) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  hints.ai_flags = AI_ADDRCONFIG;
+  addrinfo* found = nullptr;
+  const int status = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  std::vector<Endpoint> endpoints;
+  if (status != 0) {
+    error = ::gai_strerror(status);
+    return endpoints;
+  }
+  for (const addrinfo* entry = found; entry; entry = entry->ai_next) {
+    sockaddr_storage address{};
+    std::memcpy(&address, entry->ai_addr, std::min<std::size_t>(entry->ai_addrlen, sizeof address));
+    if (const auto endpoint = from_socket_address(address, entry->ai_addrlen)) endpoints.push_back(*endpoint);
+  }
+  ::freeaddrinfo(found);
+  if (endpoints.empty()) error = "no usable address";
+  return endpoints;
+}
+
+}  // namespace
+
+void EndpointLookup::State::run() {
+  // Fails only where the caller could not have bound its socket either.
+  if (network_namespace.is_open()) ::setns(network_namespace.get(), CLONE_NEWNET);
+  network_namespace.reset();
+  std::unique_lock lock(mutex);
+  while (io) {
+    if (requests.empty()) {
+      changed.wait(lock);
+      continue;
+    }
+    Request request = std::move(requests.front());
+    requests.pop_front();
+    lock.unlock();
+    std::string error;
+    std::vector<Endpoint> endpoints = ask(request.host, request.port, error);
+    lock.lock();
+    if (io) {
+      boost::asio::post(*io, [answer = std::move(request.answer), endpoints = std::move(endpoints),
+                              error = std::move(error)]() mutable { answer(std::move(endpoints), std::move(error)); });
+    }
+  }
+}
+
+EndpointLookup::EndpointLookup(boost::asio::io_context& io, const NetworkNamespace& there)
+    : state_(std::make_shared<State>()) {
+  state_->io = &io;
+  state_->network_namespace = UniqueFd(::fcntl(there.fd(), F_DUPFD_CLOEXEC, 3));
+  if (!state_->network_namespace.is_open()) {
+    throw std::system_error(errno, std::system_category(), "starting the resolver thread");
+  }
+  // Signals are for the main thread.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread([state = state_] { state->run(); }).detach();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+EndpointLookup::~EndpointLookup() {
+  const std::lock_guard lock(state_->mutex);
+  state_->io = nullptr;
+  state_->changed.notify_all();
+}
+
+void EndpointLookup::look_up(std::string host, std::uint16_t port, Answer answer) {
+  const std::lock_guard lock(state_->mutex);
+  state_->requests.push_back({std::move(host), port, std::move(answer)});
+  state_->changed.notify_all();
+}
+
+}  // namespace culvert

@@ -1,0 +1,75 @@
+// The process's log on standard error.
+#include "culvert/runtime/log.hpp"
+
+#include <poll.h>
+#include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+
+namespace culvert {
+namespace {
+
+class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    // A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)), and a log line is shorter than that.
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), std::min<std::size_t>(line.size(), 4096));
+  }
+  void flush_() override {}
+};
+
+}  // namespace
+
+void start_log(spdlog::level::level_enum level) {
+  auto logger = std::make_shared<spdlog::logger>("culvert", std::make_shared<StandardErrorSink>());
+  logger->set_level(level);
+  logger->set_pattern(std::getenv("JOURNAL_STREAM") ? "%l: %v" : "%Y-%m-%d %H:%M:%S.%e %l: %v");
+  spdlog::set_default_logger(std::move(logger));
+}
+
+spdlog::level::level_enum log_level_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, spdlog::level::level_enum> words[] = {
+      {"trace", spdlog::level::trace}, {"debug", spdlog::level::debug}, {"verbose", spdlog::level::debug},
+      {"info", spdlog::level::info},   {"warn", spdlog::level::warn},   {"error", spdlog::level::err},
+      {"off", spdlog::level::off},     {"silent", spdlog::level::off}};
+  for (const auto& [name, level] : words) {
+    if (word == name) return level;
+  }
+  throw std::invalid_argument("log level \"" + printable(word) + "\": use trace, debug, info, warn, error or off");
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c >= 0x20 && c <= 0x7e) {
+      out += c;
+    } else {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+bool LogLimit::allow(Timestamp now) noexcept {
+  if (now - window_ >= interval_ || window_ == Timestamp{}) {
+    window_ = now;
+    used_ = 0;
+  }
+  if (used_ < burst_) {
+    ++used_;
+    return true;
+  }
+  ++suppressed_;
+  return false;
+}
+
+}  // namespace culvert

@@ -1,0 +1,101 @@
+// The greatest handshake timestamp sent under a key: one small file.
+#include "culvert/runtime/timestamp_store.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "culvert/io/unique_fd.hpp"
+
+namespace culvert {
+namespace {
+
+constexpr std::size_t text_size = 24;  // 12 bytes in hexadecimal
+
+std::string to_hex(ByteView bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+  return text;
+}
+
+}  // namespace
+
+struct TimestampStore::State {
+  std::string directory;
+  std::string path;
+  std::mutex mutex;
+  std::optional<Tai64n> pending;
+  bool has_complained = false;
+
+  void write();
+  void complain(const char* doing);
+};
+
+TimestampStore::TimestampStore(const PublicKey& own, std::string directory) : state_(std::make_shared<State>()) {
+  state_->path = directory + "/" + to_hex(own.bytes()) + ".tai64n";
+  state_->directory = std::move(directory);
+}
+
+TimestampStore::~TimestampStore() { writer_.join(); }
+
+const std::string& TimestampStore::path() const noexcept { return state_->path; }
+
+std::optional<Tai64n> TimestampStore::load() const {
+  const UniqueFd file(::open(state_->path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, text_size + 2> text{};
+  if (!file.is_open() || ::read(file.get(), text.data(), text.size()) != ssize_t(text_size + 1)) return std::nullopt;
+  std::array<std::byte, 12> bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    unsigned value = 0;
+    for (const char digit : {text[2 * i], text[2 * i + 1]}) {
+      if (digit >= '0' && digit <= '9') {
+        value = value * 16 + unsigned(digit - '0');
+      } else if (digit >= 'a' && digit <= 'f') {
+        value = value * 16 + unsigned(digit - 'a') + 10;
+      } else {
+        return std::nullopt;
+      }
+    }
+    bytes[i] = std::byte(value);
+  }
+  return Tai64n(bytes);
+}
+
+void TimestampStore::save(const Tai64n& timestamp) {
+  const std::lock_guard lock(state_->mutex);
+  const bool is_queued = state_->pending.has_value();
+  state_->pending = timestamp;
+  if (!is_queued) boost::asio::post(writer_, [state = state_] { state->write(); });
+}
+
+void TimestampStore::State::write() {
+  Tai64n timestamp;
+  {
+    const std::lock_guard lock(mutex);
+    timestamp = *pending;
+    pending.reset();
+  }
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return complain("creating");
+  const std::string text = to_hex(timestamp.bytes()) + "\n";
+  const std::string fresh = path + ".new";
+  UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file.is_open()) return complain("opening");
+  if (::write(file.get(), text.data(), text.size()) != ssize_t(text.size()) || ::fsync(file.get()) != 0 ||
+      ::rename(fresh.c_str(), path.c_str()) != 0) {
+    complain("writing");
+  }
+}
+
+void TimestampStore::State::complain(const char* doing) {
+  if (std::exchange(has_complained, true)) return;
+  spdlog::warn("{} {}: {}; the last handshake timestamp will not outlive this process", doing, path,
+               std::strerror(errno));
+}
+
+}  // namespace culvert

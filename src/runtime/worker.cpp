@@ -1,0 +1,185 @@
+// One thread's packet work.
+#include "culvert/runtime/worker.hpp"
+
+#include <fcntl.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <system_error>
+
+#include "culvert/io/clock.hpp"
+
+namespace culvert {
+namespace asio = boost::asio;
+namespace {
+
+/// Packets and batches handled before other sources get their turn: acknowledgements must not wait behind data.
+constexpr int frames_per_turn = 64;
+constexpr int batches_per_turn = 4;
+/// Larger than any frame, so that a read that fills it cannot happen.
+constexpr std::size_t frame_buffer_size = 65536 + 64;
+/// After an unexpected error, so that one that stays does not eat a core.
+constexpr auto error_pause = std::chrono::milliseconds(20);
+
+constexpr auto as_value = asio::as_tuple(asio::use_awaitable);
+
+bool is_would_block(const boost::system::error_code& error) {
+  return error.value() == EAGAIN || error.value() == EWOULDBLOCK;
+}
+
+}  // namespace
+
+/// A descriptor for waiting only; its owner keeps and uses the original.
+struct Worker::Port {
+  Port(asio::io_context& io, int fd) : descriptor(io) {
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor to wait on");
+    descriptor.assign(copy);
+  }
+  asio::posix::stream_descriptor descriptor;
+  TunDevice* device = nullptr;
+};
+
+Worker::Worker(asio::io_context& io, Engine& engine, UdpSocketPair& sockets)
+    : io_(io), engine_(engine), datagrams_(sockets), frame_buffer_(frame_buffer_size) {
+  for (const auto& socket : {std::ref(sockets.v4), std::ref(sockets.v6)}) {
+    if (!socket.get()) continue;
+    ports_.push_back(std::make_shared<Port>(io, socket.get()->fd()));
+    asio::co_spawn(io, carry_inbound(*socket.get(), ports_.back()), asio::detached);
+  }
+  ports_.push_back(std::make_shared<Port>(io, timer_.fd()));
+  asio::co_spawn(io, keep_deadlines(ports_.back()), asio::detached);
+}
+
+Worker::~Worker() = default;
+
+void Worker::set_device(TunDevice* device) {
+  if (device_port_) {
+    boost::system::error_code ignored;
+    device_port_->device = nullptr;
+    device_port_->descriptor.close(ignored);
+  }
+  device_port_.reset();
+  frames_.set_device(device);
+  if (!device) return;
+  device_port_ = std::make_shared<Port>(io_, device->fd());
+  device_port_->device = device;
+  asio::co_spawn(io_, carry_outbound(device_port_), asio::detached);
+}
+
+asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
+  bool may_have_more = false;
+  for (;;) {
+    if (may_have_more) {
+      co_await asio::post(io_, asio::use_awaitable);
+    } else {
+      co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
+    }
+    if (!port->device) co_return;
+    const Now now = read_clocks();
+    may_have_more = true;
+    bool has_failed = false;
+    for (int i = 0; i < frames_per_turn; ++i) {
+      const auto size = port->device->try_read(frame_buffer_);
+      if (size) {
+        engine_.on_frame(ByteView(frame_buffer_).first(*size), now, datagrams_);
+        continue;
+      }
+      may_have_more = false;
+      if (is_would_block(size.error())) break;
+      if (size.error().value() == EBADFD) {
+        finish_burst();
+        if (on_device_lost) on_device_lost();
+        co_return;
+      }
+      has_failed = true;
+      if (read_errors_.allow(now.time)) spdlog::warn("reading from the device: {}", size.error().message());
+      break;
+    }
+    finish_burst();
+    if (has_failed) co_await pause();
+  }
+}
+
+asio::awaitable<void> Worker::carry_inbound(UdpSocket& socket, std::shared_ptr<Port> port) {
+  bool may_have_more = false;
+  for (;;) {
+    if (may_have_more) {
+      co_await asio::post(io_, asio::use_awaitable);
+    } else {
+      co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
+    }
+    const Now now = read_clocks();
+    may_have_more = true;
+    bool has_failed = false;
+    for (int i = 0; i < batches_per_turn; ++i) {
+      const auto received = socket.try_receive(receive_batch_);
+      if (!received) {
+        may_have_more = false;
+        has_failed = true;
+        if (read_errors_.allow(now.time)) spdlog::warn("receiving datagrams: {}", received.error().message());
+        break;
+      }
+      if (received->empty()) {
+        may_have_more = false;
+        break;
+      }
+      for (const ReceivedDatagram& datagram : *received) {
+        if (datagram.is_truncated) {
+          engine_.count_drop(DropReason::Truncated);
+        } else {
+          engine_.on_datagram(datagram.path, datagram.traffic_class, datagram.bytes, now, frames_, datagrams_);
+        }
+      }
+    }
+    finish_burst();
+    if (has_failed) co_await pause();
+  }
+}
+
+asio::awaitable<void> Worker::keep_deadlines(std::shared_ptr<Port> port) {
+  for (;;) {
+    co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
+    timer_.acknowledge();
+    on_deadline();
+  }
+}
+
+asio::awaitable<void> Worker::pause() {
+  asio::steady_timer timer(io_, error_pause);
+  co_await timer.async_wait(as_value);
+}
+
+void Worker::settings_changed() { on_deadline(); }
+
+void Worker::on_deadline() {
+  timer_set_.reset();
+  engine_.on_deadline(read_clocks(), datagrams_);
+  finish_burst();
+}
+
+void Worker::finish_burst() {
+  datagrams_.flush();
+  while (const auto event = engine_.poll_event()) {
+    if (on_event) on_event(*event);
+  }
+  // An early deadline only costs a look; setting the timer again for each packet would cost a system call.
+  const auto deadline = engine_.next_deadline();
+  if (deadline && (!timer_set_ || *deadline < *timer_set_)) {
+    timer_.set(deadline);
+    timer_set_ = deadline;
+  }
+}
+
+DropCounters Worker::drops() const noexcept {
+  DropCounters drops = engine_.drops();
+  drops.count(DropReason::SocketError, datagrams_.counters().refused);
+  drops.count(DropReason::DeviceError, frames_.refused());
+  return drops;
+}
+
+}  // namespace culvert
