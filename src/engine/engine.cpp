@@ -5,8 +5,22 @@
 
 namespace culvert {
 
+namespace {
+
+Mac random_mac(Random& random) noexcept {
+  Mac mac;
+  random.fill(mac);
+  return mac;
+}
+
+}  // namespace
+
 Engine::Engine(Random& random, std::size_t mtu)
-    : random_(random), mtu_(mtu), jitter_state_((std::uint64_t{random.next_u32()} << 32) | random.next_u32()) {}
+    : random_(random),
+      mtu_(mtu),
+      rate_limiter_(random_mac(random)),
+      load_(random_mac(random)),
+      jitter_state_((std::uint64_t{random.next_u32()} << 32) | random.next_u32()) {}
 
 Engine::~Engine() = default;
 
@@ -129,7 +143,9 @@ void Engine::set_persistent_keepalive(PeerId id, std::chrono::seconds interval, 
   schedule(*peer, now.time);
 }
 
-void Engine::wipe_sessions(Peer& peer) noexcept { release(peer.sessions.clear()); }
+void Engine::wipe_sessions(Peer& peer) noexcept {
+  release(peer.sessions.clear());
+}
 
 void Engine::wipe_handshake(Peer& peer) noexcept {
   if (peer.handshake.state() != HandshakeState::Zeroed) peers_.release_index(peer.handshake.local_index());
