@@ -1,0 +1,19 @@
+// What each command of the program does. All throw std::exception with a message for people, and return an exit status.
+#pragma once
+
+#include <string>
+
+namespace culvert {
+
+/// Runs the tunnel of a config file until SIGTERM, SIGINT or SIGHUP.
+int run_command(const std::string& file);
+/// Parses the file and says whether it could be run.
+int check_command(const std::string& file);
+/// Prints all tunnels of this machine, or the one named.
+int show_command(const std::string& name, bool as_json);
+/// Print keys in base64; pubkey reads a private key from standard input.
+int genkey_command();
+int genpsk_command();
+int pubkey_command();
+
+}  // namespace culvert

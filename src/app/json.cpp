@@ -1,0 +1,2 @@
+// Boost.JSON, compiled here once instead of linked: Debian splits it from the headers.
+#include <boost/json/src.hpp>

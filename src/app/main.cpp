@@ -1,0 +1,84 @@
+// The program: command line, and the one place where errors end up.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "commands.hpp"
+#include "culvert/crypto/initialize.hpp"
+#include "culvert/runtime/log.hpp"
+
+namespace {
+
+constexpr int status_failed = 1;
+constexpr int status_usage = 2;
+
+int run_program(int argc, char** argv) {
+  using namespace culvert;
+  CLI::App app{"culvert: WireGuard tunnels in user space, between network namespaces and hosts"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "culvert " CULVERT_VERSION);
+  app.footer(
+      "Exit status: 0 done, 1 failed, 2 wrong command line.\n"
+      "Environment: LOG_LEVEL=trace|debug|info|warn|error|off (default info).");
+
+  std::string file;
+  auto* run = app.add_subcommand("run", "Run the tunnel of a config file until interrupted");
+  run->add_option("FILE", file, "wg-quick file, or NAME for /etc/culvert/NAME.conf or /etc/wireguard/NAME.conf")
+      ->required();
+  run->footer("Example: culvert run /etc/culvert/site-a.conf");
+
+  auto* check = app.add_subcommand("check", "Check a config file and change nothing");
+  check->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
+  check->footer("Example: culvert check site-a.conf");
+
+  std::string name;
+  bool as_json = false;
+  auto* show = app.add_subcommand("show", "Show running tunnels");
+  show->add_option("NAME", name, "only this one");
+  show->add_flag("--json", as_json, "as JSON");
+  show->footer("Example: culvert show site-a --json");
+
+  auto* genkey = app.add_subcommand("genkey", "Print a new private key");
+  genkey->footer("Example: umask 077; culvert genkey > private.key");
+  auto* pubkey = app.add_subcommand("pubkey", "Print the public key of the private key on standard input");
+  pubkey->footer("Example: culvert pubkey < private.key");
+  auto* genpsk = app.add_subcommand("genpsk", "Print a new preshared key");
+  genpsk->footer("Example: umask 077; culvert genpsk > preshared.key");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    return app.exit(done);
+  } catch (const CLI::ParseError& wrong) {
+    app.exit(wrong);
+    return status_usage;
+  }
+
+  initialize_crypto();
+  const char* level = std::getenv("LOG_LEVEL");
+  start_log(log_level_of(level ? level : "info"));
+  if (*run) return run_command(file);
+  if (*check) return check_command(file);
+  if (*show) return show_command(name, as_json);
+  if (*genkey) return genkey_command();
+  if (*genpsk) return genpsk_command();
+  if (*pubkey) return pubkey_command();
+  return status_usage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Keys must not end up in a core file.
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  try {
+    return run_program(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "culvert: %s\n", error.what());
+    return status_failed;
+  }
+}

@@ -1,0 +1,267 @@
+// culvert show: what the tunnels of this machine are doing, asked through their control sockets.
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include "commands.hpp"
+#include "culvert/crypto/key_exchange.hpp"
+#include "culvert/crypto/keys.hpp"
+#include "culvert/io/unique_fd.hpp"
+#include "culvert/runtime/control_socket.hpp"
+
+namespace culvert {
+namespace {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+struct TunnelReport {
+  std::string name;
+  std::string public_key;  ///< base64; empty without a private key
+  Fields device;
+  std::vector<Fields> peers;
+};
+
+const std::string* find(const Fields& fields, std::string_view key) {
+  const auto found = std::ranges::find_if(fields, [key](const auto& field) { return field.first == key; });
+  return found == fields.end() ? nullptr : &found->second;
+}
+
+std::uint64_t number(const Fields& fields, std::string_view key) {
+  const std::string* text = find(fields, key);
+  std::uint64_t value = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+  return value;
+}
+
+std::string ask(const std::string& name) {
+  const std::string path = std::string(control_socket_folder) + "/" + name + ".sock";
+  const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("no tunnel has a name as long as \"" + name + "\"");
+  std::copy(path.begin(), path.end(), address.sun_path);
+  const timeval patience{5, 0};
+  ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::system_error(errno, std::system_category(),
+                            errno == EACCES ? "asking tunnel " + name + " at " + path + " (try as root)"
+                                            : "asking tunnel " + name + " at " + path + " (is it running?)");
+  }
+  constexpr std::string_view request = "get=1\n\n";
+  if (::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) != ssize_t(request.size())) {
+    throw std::system_error(errno, std::system_category(), "asking tunnel " + name);
+  }
+  std::string answer;
+  std::vector<char> chunk(65536);
+  while (!answer.ends_with("\n\n")) {
+    const ssize_t got = ::recv(client.get(), chunk.data(), chunk.size(), 0);
+    if (got <= 0) throw std::runtime_error("tunnel " + name + " did not answer in full");
+    answer.append(chunk.data(), static_cast<std::size_t>(got));
+  }
+  wipe(std::as_writable_bytes(std::span(chunk)));
+  return answer;
+}
+
+std::string base64_of_hex(std::string_view hex) {
+  PublicKey key;
+  std::array<std::byte, key_size> bytes{};
+  return key_from_hex(hex, bytes) ? PublicKey(bytes).to_base64() : std::string();
+}
+
+TunnelReport report_of(const std::string& name) {
+  TunnelReport report{name, {}, {}, {}};
+  std::string answer = ask(name);
+  std::string_view rest = answer;
+  Fields* fields = &report.device;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view key = line.substr(0, equals);
+    const std::string_view value = line.substr(equals + 1);
+    if (key == "private_key") {
+      SecretKey secret;
+      if (key_from_hex(value, secret.writable_bytes())) report.public_key = public_key_of(secret).to_base64();
+      continue;
+    }
+    if (key == "public_key") fields = &report.peers.emplace_back();
+    if (key == "preshared_key") {
+      const bool is_set = value.find_first_not_of('0') != std::string_view::npos;
+      fields->emplace_back("preshared_key", is_set ? "yes" : "");
+      continue;
+    }
+    fields->emplace_back(key, key == "public_key" ? base64_of_hex(value) : std::string(value));
+  }
+  wipe(std::as_writable_bytes(std::span(answer)));
+  return report;
+}
+
+std::vector<std::string> running_tunnels() {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(std::string(control_socket_folder).c_str()), ::closedir);
+  if (!folder) {
+    if (errno == ENOENT) return names;
+    throw std::system_error(errno, std::system_category(),
+                            "listing " + std::string(control_socket_folder) + " (try as root)");
+  }
+  constexpr std::string_view ending = ".sock";
+  while (const dirent* entry = ::readdir(folder.get())) {
+    const std::string_view name = entry->d_name;
+    if (name.ends_with(ending)) names.emplace_back(name.substr(0, name.size() - ending.size()));
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+std::string people_bytes(std::uint64_t bytes) {
+  static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.2f} {}", value, units[unit]);
+}
+
+std::string people_age(std::uint64_t seconds) {
+  if (seconds < 120) return fmt::format("{} s ago", seconds);
+  if (seconds < 7200) return fmt::format("{} min ago", seconds / 60);
+  if (seconds < 172800) return fmt::format("{} h ago", seconds / 3600);
+  return fmt::format("{} days ago", seconds / 86400);
+}
+
+std::string joined_allowed_ips(const Fields& peer) {
+  std::string joined;
+  for (const auto& [key, value] : peer) {
+    if (key != "allowed_ip") continue;
+    joined += (joined.empty() ? "" : ", ") + value;
+  }
+  return joined.empty() ? "(none)" : joined;
+}
+
+constexpr std::string_view drop_prefix = "culvert_drop_";
+
+void print_people(const TunnelReport& report) {
+  const auto line = [](std::string_view label, std::string_view value) { fmt::print("  {}: {}\n", label, value); };
+  fmt::print("tunnel: {}\n", report.name);
+  line("public key", report.public_key.empty() ? "(none)" : report.public_key);
+  if (const auto* port = find(report.device, "listen_port")) line("listening port", *port);
+  if (const auto* mark = find(report.device, "fwmark")) line("fwmark", *mark);
+  if (const auto* there = find(report.device, "culvert_namespace")) line("device in namespace", *there);
+  if (const auto* there = find(report.device, "culvert_socket_namespace")) line("socket in namespace", *there);
+  if (const auto* aead = find(report.device, "culvert_aead")) line("cipher", "ChaCha20-Poly1305 by " + *aead);
+  std::string drops;
+  for (const auto& [key, value] : report.device) {
+    if (!key.starts_with(drop_prefix)) continue;
+    drops += (drops.empty() ? "" : ", ") + value + " " + key.substr(drop_prefix.size());
+  }
+  if (!drops.empty()) line("dropped packets", drops);
+
+  for (const Fields& peer : report.peers) {
+    const std::string* given = find(peer, "culvert_name");
+    const std::string& key = *find(peer, "public_key");
+    fmt::print("\n  peer: {}\n", given ? *given : key);
+    const auto detail = [](std::string_view label, std::string_view value) { fmt::print("    {}: {}\n", label, value); };
+    if (given) detail("public key", key);
+    const std::string* psk = find(peer, "preshared_key");
+    if (psk && !psk->empty()) detail("preshared key", "(hidden)");
+    if (const auto* endpoint = find(peer, "endpoint")) detail("endpoint", *endpoint);
+    detail("allowed ips", joined_allowed_ips(peer));
+    const std::uint64_t handshake = number(peer, "last_handshake_time_sec");
+    const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+    detail("latest handshake", handshake == 0 ? "never" : people_age(now > handshake ? now - handshake : 0));
+    detail("transfer", people_bytes(number(peer, "rx_bytes")) + " received, " +
+                           people_bytes(number(peer, "tx_bytes")) + " sent");
+    if (const auto keepalive = number(peer, "persistent_keepalive_interval")) {
+      detail("persistent keepalive", fmt::format("every {} s", keepalive));
+    }
+  }
+}
+
+boost::json::object json_of(const TunnelReport& report) {
+  boost::json::object tunnel;
+  tunnel["name"] = report.name;
+  tunnel["public_key"] = report.public_key;
+  tunnel["listen_port"] = number(report.device, "listen_port");
+  tunnel["fwmark"] = number(report.device, "fwmark");
+  for (const auto& [from, to] : {std::pair{"culvert_namespace", "namespace"},
+                                 std::pair{"culvert_socket_namespace", "socket_namespace"},
+                                 std::pair{"culvert_aead", "aead_library"}}) {
+    if (const auto* value = find(report.device, from)) tunnel[to] = *value;
+  }
+  if (find(report.device, "culvert_pid")) tunnel["pid"] = number(report.device, "culvert_pid");
+  boost::json::object drops;
+  for (const auto& [key, value] : report.device) {
+    if (key.starts_with(drop_prefix)) drops[key.substr(drop_prefix.size())] = number(report.device, key);
+  }
+  tunnel["drops"] = std::move(drops);
+  boost::json::array peers;
+  for (const Fields& fields : report.peers) {
+    boost::json::object peer;
+    peer["public_key"] = *find(fields, "public_key");
+    if (const auto* name = find(fields, "culvert_name")) peer["name"] = *name;
+    const std::string* psk = find(fields, "preshared_key");
+    peer["has_preshared_key"] = psk && !psk->empty();
+    const std::string* endpoint = find(fields, "endpoint");
+    peer["endpoint"] = endpoint ? boost::json::value(*endpoint) : boost::json::value(nullptr);
+    boost::json::array allowed_ips;
+    for (const auto& [key, value] : fields) {
+      if (key == "allowed_ip") allowed_ips.emplace_back(value);
+    }
+    peer["allowed_ips"] = std::move(allowed_ips);
+    peer["latest_handshake"] = number(fields, "last_handshake_time_sec");
+    peer["received_bytes"] = number(fields, "rx_bytes");
+    peer["sent_bytes"] = number(fields, "tx_bytes");
+    peer["persistent_keepalive"] = number(fields, "persistent_keepalive_interval");
+    peers.push_back(std::move(peer));
+  }
+  tunnel["peers"] = std::move(peers);
+  return tunnel;
+}
+
+}  // namespace
+
+int show_command(const std::string& name, bool as_json) {
+  std::vector<TunnelReport> reports;
+  if (!name.empty()) {
+    reports.push_back(report_of(name));
+  } else {
+    for (const std::string& running : running_tunnels()) {
+      try {
+        reports.push_back(report_of(running));
+      } catch (const std::system_error& gone) {
+        // A socket file whose process was killed is no tunnel.
+        if (gone.code().value() != ECONNREFUSED && gone.code().value() != ENOENT) throw;
+      }
+    }
+  }
+  if (as_json) {
+    boost::json::array all;
+    for (const TunnelReport& report : reports) all.push_back(json_of(report));
+    fmt::print("{}\n", boost::json::serialize(all));
+    return 0;
+  }
+  for (const TunnelReport& report : reports) {
+    if (&report != &reports.front()) fmt::print("\n");
+    print_people(report);
+  }
+  if (reports.empty()) fmt::print("no tunnel is running\n");
+  return 0;
+}
+
+}  // namespace culvert
