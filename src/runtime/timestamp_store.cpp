@@ -8,6 +8,7 @@
 #include <array>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -36,6 +37,14 @@ struct TimestampStore::State {
   void write();
   void complain(const char* doing);
 };
+
+std::string state_directory() {
+  // systemd sets it for StateDirectory=; with several, the first is meant.
+  const char* given = std::getenv("STATE_DIRECTORY");
+  if (!given || *given == '\0') return "/var/lib/culvert";
+  const std::string_view all = given;
+  return std::string(all.substr(0, all.find(':')));
+}
 
 TimestampStore::TimestampStore(const PublicKey& own, std::string directory) : state_(std::make_shared<State>()) {
   state_->path = directory + "/" + to_hex(own.bytes()) + ".tai64n";
