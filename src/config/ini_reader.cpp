@@ -121,7 +121,7 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string printable(std::string_view text) {
   constexpr std::size_t shown = 64;
   if (could_be_key(text)) return "this text (not shown, it could be a key)";
   return '\'' + escaped(text.substr(0, shown)) + (text.size() > shown ? "...'" : "'");
