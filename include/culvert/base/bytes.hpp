@@ -22,9 +22,10 @@ inline ByteView bytes_of(std::string_view text) noexcept {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-/// The object representation of a wire struct (trivially copyable, alignment 1).
+/// The object representation of a wire struct (trivially copyable, alignment 1). Not for arrays: a string literal is
+/// text, and its terminating zero no part of it.
 template <class T>
-  requires(std::is_trivially_copyable_v<T> && alignof(T) == 1)
+  requires(std::is_class_v<T> && std::is_trivially_copyable_v<T> && alignof(T) == 1)
 ByteView bytes_of(const T& wire) noexcept {
   return std::as_bytes(std::span(&wire, 1));
 }
