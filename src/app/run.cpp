@@ -12,10 +12,27 @@
 #include "culvert/runtime/tunnel.hpp"
 
 namespace culvert {
+namespace {
+
+/// What wg-quick would do and this command does not: better refused than silently left undone.
+void refuse_unsupported(const Config& config) {
+  std::string_view key;
+  if (!config.dns.empty()) key = "DNS";
+  if (!config.pre_up.empty() || !config.post_up.empty()) key = "PreUp and PostUp";
+  if (!config.pre_down.empty() || !config.post_down.empty()) key = "PreDown and PostDown";
+  if (config.save_config) key = "SaveConfig";
+  if (!key.empty()) {
+    throw std::runtime_error(fmt::format("{}: {} cannot be honoured yet; take it out of the file and do it by hand",
+                                         config.path, key));
+  }
+}
+
+}  // namespace
 
 int run_command(const std::string& file) {
   const std::string path = config_path_of(file);
   Config config = read_config_file(path);
+  refuse_unsupported(config);
   std::string name = device_name_of(path);
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -37,6 +54,7 @@ int run_command(const std::string& file) {
 int check_command(const std::string& file) {
   const std::string path = config_path_of(file);
   const Config config = read_config_file(path);
+  refuse_unsupported(config);
   const std::string name = device_name_of(path);
   fmt::print("{}: OK, device {}, {} address(es), {} peer(s)\n", path, name, config.addresses.size(), config.peers.size());
   return 0;
