@@ -36,6 +36,7 @@ void detail::aead_seal(KeyView key, const AeadNonce& nonce, ByteView plaintext, 
 }
 
 bool detail::aead_open(KeyView key, const AeadNonce& nonce, ByteSpan sealed, ByteView associated) noexcept {
+  if (sealed.size() < aead_tag_size) return false;
   return crypto_aead_chacha20poly1305_ietf_decrypt(out(sealed.data()), nullptr, nullptr, in(sealed.data()),
                                                    sealed.size(), in(associated.data()), associated.size(),
                                                    in(nonce.data()), in(key.data())) == 0;
@@ -63,7 +64,8 @@ void xaead_seal(KeyView key, std::span<const std::byte, 24> nonce, ByteView plai
 
 bool xaead_open(KeyView key, std::span<const std::byte, 24> nonce, ByteView sealed, ByteView associated,
                 ByteSpan plaintext) noexcept {
-  assert(sealed.size() < aead_tag_size || plaintext.size() == sealed.size() - aead_tag_size);
+  if (sealed.size() < aead_tag_size) return false;
+  assert(plaintext.size() == sealed.size() - aead_tag_size);
   return crypto_aead_xchacha20poly1305_ietf_decrypt(out(plaintext.data()), nullptr, nullptr, in(sealed.data()),
                                                     sealed.size(), in(associated.data()), associated.size(),
                                                     in(nonce.data()), in(key.data())) == 0;

@@ -62,12 +62,6 @@ class SlotPool {
 static_assert(std::is_trivially_destructible_v<SlotPool>);
 constinit SlotPool pool;
 
-bool decoded(int status, std::size_t size, KeySpan out) noexcept {
-  if (status == 0 && size == key_size) return true;
-  wipe(out);
-  return false;
-}
-
 }  // namespace
 
 namespace detail {
@@ -107,19 +101,25 @@ std::string PublicKey::to_base64() const {
 }
 
 bool key_from_base64(std::string_view text, KeySpan out) noexcept {
-  std::size_t size = 0;
-  const int status = text.size() != 44
-                         ? -1
-                         : sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(),
-                                             text.size(), nullptr, &size, nullptr, sodium_base64_VARIANT_ORIGINAL);
-  return decoded(status, size, out);
+  const int status = sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(),
+                                       text.size(), nullptr, nullptr, nullptr, sodium_base64_VARIANT_ORIGINAL);
+  // libsodium 1.0.18 takes some characters above 0x7f for letters. Only the text that encodes the key stands for it.
+  std::array<char, 44> canonical;
+  key_to_base64(out, canonical);
+  const bool same = equal_in_constant_time(bytes_of(text), std::as_bytes(std::span(canonical)));
+  sodium_memzero(canonical.data(), canonical.size());
+  if (status == 0 && same) return true;
+  wipe(out);
+  return false;
 }
 
 bool key_from_hex(std::string_view text, KeySpan out) noexcept {
   std::size_t size = 0;
   const int status = sodium_hex2bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(),
                                     nullptr, &size, nullptr);
-  return decoded(status, size, out);
+  if (status == 0 && size == out.size()) return true;
+  wipe(out);
+  return false;
 }
 
 void key_to_base64(KeyView key, std::span<char, 44> out) noexcept {

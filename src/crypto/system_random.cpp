@@ -6,7 +6,7 @@
 namespace culvert {
 
 void SystemRandom::fill(ByteSpan out) noexcept {
-  randombytes_buf(out.data(), out.size());
+  if (!out.empty()) randombytes_buf(out.data(), out.size());
 }
 
 }  // namespace culvert

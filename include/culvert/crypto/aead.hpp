@@ -21,7 +21,7 @@ class Aead {
   void seal(std::uint64_t counter, ByteView plaintext, ByteView associated, ByteSpan out) const noexcept;
 
   /// Decrypts in place: on success the first sealed.size() - aead_tag_size bytes are plaintext. On failure returns
-  /// false, and what is left in those bytes must not be used. `sealed` has at least aead_tag_size bytes.
+  /// false, and what is left in those bytes must not be used. Less than aead_tag_size bytes never open.
   [[nodiscard]] bool open(std::uint64_t counter, ByteSpan sealed, ByteView associated) const noexcept;
 
  private:
