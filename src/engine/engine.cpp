@@ -59,8 +59,12 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
       drops_.count(DropReason::StagedExpired, staged_.clear(peer.staged));
       events_.push({EventKind::HandshakeAbandoned, peer.id});
       break;
-    case TimerAction::SendKeepalive:
     case TimerAction::PersistentKeepalive:
+      // Goes on even if this one finds no endpoint, no room or no session to be sent in.
+      peer.timers.any_authenticated_packet_traversal(now.time);
+      send_keepalive(peer, now, out);
+      break;
+    case TimerAction::SendKeepalive:
       send_keepalive(peer, now, out);
       break;
     case TimerAction::StartHandshake:
