@@ -97,7 +97,8 @@ void Engine::set_private_key(SecretKey key) {
   peers_.for_each([this](Peer& peer) {
     wipe_sessions(peer);
     wipe_handshake(peer);
-    peer.timers.stop();
+    // Timers run on: what waits or is to be kept alive gets its handshake with the new key, and without delay.
+    peer.last_handshake_sent.reset();
   });
   // Handshakes refer to the identity, so the old one stays until all have been given the new one.
   auto identity = std::make_unique<Identity>(std::move(key));
