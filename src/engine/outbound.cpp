@@ -74,7 +74,14 @@ void Engine::send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexc
 void Engine::send_initiation(Peer& peer, bool is_retry, const Now& now, DatagramSink& out) noexcept {
   if (!is_retry) peer.timers.attempts_reset();
   if (!identity_ || identity_->secret.is_zero() || !peer.path) return;
-  if (peer.last_handshake_sent && now.time - *peer.last_handshake_sent < limits::rekey_timeout) return;
+  if (peer.last_handshake_sent && now.time - *peer.last_handshake_sent < limits::rekey_timeout) {
+    // A response of ours may be what is in the way, and may be lost. Whoever still waits is served when it is time.
+    if (is_retry || !peer.staged.empty()) {
+      peer.timers.handshake_initiated(*peer.last_handshake_sent, jitter());
+      schedule(peer, now.time);
+    }
+    return;
+  }
   peer.last_handshake_sent = now.time;
 
   wipe_handshake(peer);
