@@ -104,6 +104,7 @@ void Engine::send_response(Peer& peer, const Now& now, DatagramSink& out) noexce
   MessageResponse message;
   if (!peer.handshake.create_response(message, index, random_)) {
     peers_.release_index(index);
+    peer.handshake.clear();
     return count_drop(DropReason::HandshakeAuthentication);
   }
   std::unique_ptr<Session> session = peer.handshake.derive_session(now.time);
