@@ -21,7 +21,7 @@ constexpr const char* control_file = "/dev/net/tun";
 
 // The rules of dev_valid_name (net/core/dev.c); '%' besides, which the kernel would replace by a number.
 void check_name(const std::string& name) {
-  const std::string what = "cannot create TUN device '" + name + "'";
+  const std::string what = "cannot create TUN device '" + std::string(name.c_str()) + "'";
   if (name.size() >= IFNAMSIZ) throw_system_error(ENAMETOOLONG, what + " (a device name has at most 15 bytes)");
   const auto is_refused = [](unsigned char c) { return c == '/' || c == ':' || c == '%' || c == 0 || std::isspace(c); };
   if (name.empty() || name == "." || name == ".." || std::any_of(name.begin(), name.end(), is_refused)) {
@@ -95,10 +95,10 @@ TunDevice TunDevice::adopt(UniqueFd fd) {
   const std::string what = "cannot use descriptor " + std::to_string(fd.get()) + " as TUN device";
   const auto request = describe(fd.get());
   if (const int error = errno; !request) throw_system_error(error, what + " (it is not attached to one)");
-  constexpr int format_flags = IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  if ((request->ifr_flags & format_flags) != (IFF_TUN | IFF_NO_PI)) {
+  // IFF_NO_PI cannot be checked: TUNGETIFF reports IFF_NOFILTER, which every TUN device has, as the same bit.
+  if ((request->ifr_flags & (IFF_TUN | IFF_TAP | IFF_VNET_HDR)) != IFF_TUN) {
     throw_system_error(EINVAL, what + " (device '" + name_of(*request) +
-                                   "' must be opened with IFF_TUN and IFF_NO_PI, without IFF_VNET_HDR)");
+                                   "' must be opened with IFF_TUN | IFF_NO_PI, without IFF_VNET_HDR)");
   }
   const int status = ::fcntl(fd.get(), F_GETFL);
   if (status < 0 || ::fcntl(fd.get(), F_SETFL, status | O_NONBLOCK) < 0 || ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) < 0) {

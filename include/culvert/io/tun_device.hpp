@@ -19,8 +19,8 @@ class TunDevice {
   /// Throws std::system_error saying what was being done, on what, and what to try: no /dev/net/tun, no permission,
   /// name taken.
   static TunDevice create(const std::string& name);
-  /// Takes over a descriptor that somebody attached to a TUN device already, without packet information or vnet header.
-  /// Throws std::system_error if it is none.
+  /// Takes over a descriptor that somebody attached to a TUN device already, with IFF_NO_PI (which cannot be checked)
+  /// and without IFF_VNET_HDR. Throws std::system_error if it is none.
   static TunDevice adopt(UniqueFd fd);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
