@@ -1,0 +1,336 @@
+// TUN devices of the running kernel.
+#include "culvert/io/tun_device.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <functional>
+#include <system_error>
+
+#include "support/expect_system_error.hpp"
+#include "support/own_namespace.hpp"
+#include "support/restrictions.hpp"
+
+namespace culvert {
+namespace {
+
+using test::expect_system_error;
+using test::in_own_namespace;
+using test::output_of;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// The test's own network, where the TUN driver can be used.
+void with_tun(const std::function<void()>& body) {
+  in_own_namespace([&] {
+    if (::access("/dev/net/tun", R_OK | W_OK) != 0) GTEST_SKIP() << "/dev/net/tun cannot be used";
+    body();
+  });
+}
+
+// What the kernel says of a descriptor of /dev/net/tun that belongs to no device; std::errc has no name for it.
+const std::error_code not_attached(EBADFD, std::system_category());
+
+template <class T>
+int error_of(const Result<T>& result) {
+  return result.has_error() ? result.error().value() : 0;
+}
+
+std::array<std::byte, 2048> memory;
+
+// An IPv4 packet with `size` bytes in all and protocol number 253 (RFC 3692: experiments).
+std::vector<std::byte> ipv4_packet(std::size_t size) {
+  std::vector<std::byte> packet(size);
+  packet[0] = std::byte{0x45};
+  packet[2] = static_cast<std::byte>(size >> 8);
+  packet[3] = static_cast<std::byte>(size);
+  packet[8] = std::byte{64};
+  packet[9] = std::byte{253};
+  const std::array<int, 8> addresses{10, 9, 0, 2, 10, 9, 0, 1};
+  for (std::size_t i = 0; i < addresses.size(); ++i) packet[12 + i] = static_cast<std::byte>(addresses[i]);
+  unsigned sum = 0;
+  for (std::size_t i = 0; i < 20; i += 2)
+    sum += std::to_integer<unsigned>(packet[i]) << 8 | std::to_integer<unsigned>(packet[i + 1]);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = ~sum & 0xffff;
+  packet[10] = static_cast<std::byte>(sum >> 8);
+  packet[11] = static_cast<std::byte>(sum);
+  return packet;
+}
+
+void bring_up(const std::string& name) {
+  output_of("ip addr add 10.9.0.1/24 dev " + name + "; ip link set " + name + " up");
+}
+
+// Lets the kernel send one UDP datagram with `size` bytes of payload through the device.
+void send_through_kernel(std::size_t size) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(9);
+  to.sin_addr.s_addr = htonl(0x0A090002);
+  const std::vector<std::byte> payload(size, std::byte{0x5A});
+  ASSERT_EQ(::sendto(socket.get(), payload.data(), size, 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
+            static_cast<ssize_t>(size));
+}
+
+// Reads until a frame of IP version 4 comes: an interface that goes up sends some IPv6 of its own.
+Result<std::size_t> read_ipv4(TunDevice& device, ByteSpan buffer) {
+  for (;;) {
+    const auto size = device.try_read(buffer);
+    if (!size || std::to_integer<int>(buffer[0]) >> 4 == 4) return size;
+  }
+}
+
+TEST(TunDevice, is_seen_by_others_under_its_name_while_it_exists) {
+  with_tun([] {
+    {
+      const auto device = TunDevice::create("cv-test0");
+      EXPECT_EQ(device.name(), "cv-test0");
+      EXPECT_THAT(output_of("ip -details link show cv-test0"), HasSubstr("tun type tun pi off vnet_hdr off"));
+    }
+    EXPECT_THAT(output_of("ip link"), Not(HasSubstr("cv-test0")));
+  });
+}
+
+TEST(TunDevice, descriptor_does_not_block_and_is_not_inherited) {
+  with_tun([] {
+    const auto device = TunDevice::create("cv0");
+    EXPECT_NE(::fcntl(device.fd(), F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_NE(::fcntl(device.fd(), F_GETFD) & FD_CLOEXEC, 0);
+  });
+}
+
+TEST(TunDevice, refuses_a_name_that_another_program_uses) {
+  with_tun([] {
+    const auto device = TunDevice::create("cv0");
+    expect_system_error([] { TunDevice::create("cv0"); }, std::errc::device_or_resource_busy,
+                        AllOf(HasSubstr("'cv0'"), HasSubstr("exists already"), HasSubstr("choose another name")));
+  });
+}
+
+TEST(TunDevice, refuses_the_name_of_an_interface_of_another_kind) {
+  with_tun([] {
+    expect_system_error([] { TunDevice::create("lo"); }, std::errc::device_or_resource_busy,
+                        HasSubstr("exists already"));
+  });
+}
+
+TEST(TunDevice, does_not_take_over_a_persistent_device) {
+  with_tun([] {
+    output_of("ip tuntap add dev cv0 mode tun");
+    expect_system_error([] { TunDevice::create("cv0"); }, std::errc::device_or_resource_busy,
+                        HasSubstr("exists already"));
+  });
+}
+
+TEST(TunDevice, takes_a_name_of_15_bytes_and_refuses_16) {
+  with_tun([] {
+    EXPECT_EQ(TunDevice::create("cv3456789012345").name(), "cv3456789012345");
+    expect_system_error([] { TunDevice::create("cv34567890123456"); }, std::errc::filename_too_long,
+                        HasSubstr("15 bytes"));
+  });
+}
+
+TEST(TunDevice, refuses_names_the_kernel_would_refuse_or_change) {
+  with_tun([] {
+    for (const char* name : {"", ".", "..", "a/b", "a:b", "a b", "a\tb", "tun%d"}) {
+      SCOPED_TRACE(name);
+      expect_system_error([&] { TunDevice::create(name); }, std::errc::invalid_argument,
+                          HasSubstr("'" + std::string(name) + "'"));
+    }
+    expect_system_error([] { TunDevice::create(std::string("a\0b", 3)); }, std::errc::invalid_argument,
+                        HasSubstr("1 to 15"));
+  });
+}
+
+TEST(TunDevice, says_what_to_do_when_the_device_file_is_missing) {
+  in_own_namespace([] {
+    struct stat folder {};
+    if (::stat("/dev/net", &folder) == 0) {
+      ASSERT_EQ(::mount("tmpfs", "/dev/net", "tmpfs", 0, nullptr), 0) << std::strerror(errno);
+    }
+    expect_system_error([] { TunDevice::create("cv0"); }, std::errc::no_such_file_or_directory,
+                        AllOf(HasSubstr("/dev/net/tun"), HasSubstr("modprobe tun"), HasSubstr("mknod")));
+  });
+}
+
+TEST(TunDevice, says_what_to_do_when_permission_is_missing) {
+  with_tun([] {
+    test::drop_capability(CAP_NET_ADMIN);
+    expect_system_error([] { TunDevice::create("cv0"); }, std::errc::operation_not_permitted,
+                        AllOf(HasSubstr("'cv0'"), HasSubstr("CAP_NET_ADMIN")));
+  });
+}
+
+TEST(TunDevice, has_nothing_to_read_at_first) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    EXPECT_EQ(error_of(device.try_read(memory)), EAGAIN);
+  });
+}
+
+TEST(TunDevice, reads_the_packets_that_the_kernel_routes_into_it) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    bring_up("cv0");
+    send_through_kernel(100);
+    const auto size = read_ipv4(device, memory);
+    ASSERT_EQ(error_of(size), 0);
+    EXPECT_EQ(*size, 128U);
+    EXPECT_EQ(memory[127], std::byte{0x5A});
+    EXPECT_EQ(error_of(read_ipv4(device, memory)), EAGAIN);
+  });
+}
+
+TEST(TunDevice, a_frame_that_fills_the_buffer_was_cut_off_in_silence) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    bring_up("cv0");
+    send_through_kernel(1000);
+    const auto size = read_ipv4(device, ByteSpan(memory).first(60));
+    ASSERT_EQ(error_of(size), 0);
+    EXPECT_EQ(*size, 60U);
+  });
+}
+
+TEST(TunDevice, packets_written_to_it_reach_the_kernel) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    bring_up("cv0");
+    const UniqueFd raw(::socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 253));
+    const auto packet = ipv4_packet(120);
+    ASSERT_EQ(error_of(device.try_write(packet)), 0);
+    std::vector<std::byte> arrived(200);
+    ASSERT_EQ(::recv(raw.get(), arrived.data(), arrived.size(), 0), 120) << std::strerror(errno);
+    arrived.resize(120);
+    EXPECT_EQ(arrived, packet);
+  });
+}
+
+TEST(TunDevice, refuses_packets_while_it_is_down) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    EXPECT_EQ(error_of(device.try_write(ipv4_packet(100))), EIO);
+    bring_up("cv0");
+    EXPECT_EQ(error_of(device.try_write(ipv4_packet(100))), 0);
+    output_of("ip link set cv0 down");
+    EXPECT_EQ(error_of(device.try_write(ipv4_packet(100))), EIO);
+    while (device.try_read(memory)) {
+    }
+    EXPECT_EQ(error_of(device.try_read(memory)), EAGAIN);
+  });
+}
+
+TEST(TunDevice, what_is_no_packet_costs_that_write_only) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    bring_up("cv0");
+    EXPECT_EQ(error_of(device.try_write({})), EINVAL);
+    EXPECT_EQ(error_of(device.try_write(std::vector<std::byte>(40))), EINVAL);
+    EXPECT_EQ(error_of(device.try_write(ipv4_packet(100))), 0);
+  });
+}
+
+TEST(TunDevice, tells_when_it_was_deleted_and_still_knows_its_name) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    bring_up("cv0");
+    output_of("ip link del cv0");
+    EXPECT_EQ(error_of(device.try_read(memory)), EBADFD);
+    EXPECT_EQ(error_of(device.try_write(ipv4_packet(100))), EBADFD);
+    EXPECT_EQ(error_of(device.network_namespace()), EBADFD);
+    EXPECT_EQ(device.name(), "cv0");
+    pollfd waiting{device.fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&waiting, 1, 0), 1);
+    EXPECT_NE(waiting.revents & POLLERR, 0);
+  });
+}
+
+TEST(TunDevice, follows_a_change_of_its_name) {
+  with_tun([] {
+    const auto device = TunDevice::create("cv0");
+    output_of("ip link set cv0 name renamed");
+    EXPECT_EQ(device.name(), "renamed");
+    output_of("ip link del renamed");
+    EXPECT_EQ(device.name(), "renamed");
+  });
+}
+
+ino_t inode_of(int fd) {
+  struct stat status {};
+  EXPECT_EQ(::fstat(fd, &status), 0) << std::strerror(errno);
+  return status.st_ino;
+}
+
+UniqueFd open_present_namespace() {
+  return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+}
+
+TEST(TunDevice, knows_the_namespace_it_is_in_also_after_a_move) {
+  with_tun([] {
+    const auto device = TunDevice::create("cv0");
+    const UniqueFd home = open_present_namespace();
+    ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+    const UniqueFd away = open_present_namespace();
+    ASSERT_EQ(::setns(home.get(), CLONE_NEWNET), 0);
+
+    const auto before = device.network_namespace();
+    ASSERT_EQ(error_of(before), 0);
+    EXPECT_EQ(inode_of(before->get()), inode_of(home.get()));
+    EXPECT_NE(::fcntl(before->get(), F_GETFD) & FD_CLOEXEC, 0);
+
+    output_of("ip link set cv0 netns /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(away.get()));
+    const auto after = device.network_namespace();
+    ASSERT_EQ(error_of(after), 0);
+    EXPECT_EQ(inode_of(after->get()), inode_of(away.get()));
+  });
+}
+
+UniqueFd attach(int flags) {
+  UniqueFd fd(::open("/dev/net/tun", O_RDWR));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "other0");
+  request.ifr_flags = static_cast<short>(flags);
+  EXPECT_EQ(::ioctl(fd.get(), TUNSETIFF, &request), 0) << std::strerror(errno);
+  return fd;
+}
+
+TEST(TunDevice, adopts_a_device_that_somebody_else_attached) {
+  with_tun([] {
+    const auto device = TunDevice::adopt(attach(IFF_TUN | IFF_NO_PI));
+    EXPECT_EQ(device.name(), "other0");
+    EXPECT_NE(::fcntl(device.fd(), F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_NE(::fcntl(device.fd(), F_GETFD) & FD_CLOEXEC, 0);
+  });
+}
+
+TEST(TunDevice, does_not_adopt_what_is_no_device) {
+  with_tun([] {
+    expect_system_error([] { TunDevice::adopt(UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC))); },
+                        std::errc::inappropriate_io_control_operation, HasSubstr("not attached"));
+    expect_system_error([] { TunDevice::adopt(UniqueFd(::open("/dev/net/tun", O_RDWR | O_CLOEXEC))); }, not_attached,
+                        HasSubstr("not attached"));
+  });
+}
+
+TEST(TunDevice, does_not_adopt_a_device_whose_frames_have_another_form) {
+  with_tun([] {
+    for (const int flags : {IFF_TAP | IFF_NO_PI, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR}) {
+      SCOPED_TRACE(flags);
+      expect_system_error([&] { TunDevice::adopt(attach(flags)); }, std::errc::invalid_argument,
+                          AllOf(HasSubstr("'other0'"), HasSubstr("IFF_NO_PI")));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace culvert
