@@ -1,7 +1,8 @@
 """The lab: hosts as network namespaces, links between them and processes inside them. Python's standard library and iproute2.
 
-A program that uses it calls `enter()` first, which puts it into mount, network and process namespaces of its own with an empty /run.
-So the machine's own network is out of reach, two labs never meet, and whatever a lab made ends with it, even when it is killed.
+A program that uses it calls `enter()` first, which puts it into mount, network and process namespaces of its own, with an empty
+/run and /var/lib. So the machine's own network is out of reach, two labs never meet, and whatever a lab made ends with it, even
+when it is killed.
 """
 
 import contextlib
@@ -58,9 +59,10 @@ def enter():
         _stay_outside(child)
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # The first process of a PID namespace ignores what it has no handler for.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for mount in (["--make-rprivate", "/"], ["-t", "proc", "proc", "/proc"], ["-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"]):
+    empty = ["-t", "tmpfs", "-o", "mode=755", "tmpfs"]
+    for mount in (["--make-rprivate", "/"], ["-t", "proc", "proc", "/proc"], [*empty, "/run"], [*empty, "/var/lib"]):
         subprocess.run(["mount", *mount], check=True)
     os.makedirs("/run/netns")
 
@@ -161,6 +163,7 @@ class Host:
         self.lab, self.name, self.path = lab, name, f"/run/netns/{name}"
         run("ip", "netns", "add", name)
         self.ip("link", "set", "lo", "up")
+        self.set("ipv4/conf/all/promote_secondaries", 1)  # an address outlives the one it was added beside
 
     def ip(self, *words):
         return run("ip", "-n", self.name, *words)
@@ -177,8 +180,8 @@ class Host:
         return self.lab.start(*self.inside(*argv), log=log, **options)
 
     def set(self, key, value):
-        """Sets a network sysctl, as in host.set("ipv4.ip_forward", 1)."""
-        self.run("sh", "-c", f"echo {value} > /proc/sys/net/{key.replace('.', '/', 1) if '/' in key else key.replace('.', '/')}")
+        """Sets a network sysctl, as in host.set("ipv4/ip_forward", 1)."""
+        self.run("sh", "-c", f"echo {value} > /proc/sys/net/{key}")
 
     @contextlib.contextmanager
     def entered(self):
@@ -218,16 +221,20 @@ def _set_namespace(file):
 
 
 class Lab:
-    """Everything one scenario is made of; a context manager that ends the processes and deletes the hosts."""
+    """Everything one scenario is made of; a context manager that ends the processes and deletes the hosts.
+
+    What else is to be undone before that goes to `closing`, an ExitStack.
+    """
 
     def __init__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="culvert-lab-", dir="/run"))
-        self.hosts, self.processes = {}, []
+        self.hosts, self.processes, self.closing = {}, [], contextlib.ExitStack()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.closing.close()
         for process in reversed(self.processes):
             if process.is_running:
                 process.popen.kill()
@@ -247,6 +254,8 @@ class Lab:
         left_name, right_name = (name, name) if isinstance(name, str) else name
         left.ip("link", "add", left_name, "type", "veth", "peer", "name", right_name, "netns", right.name)
         for host, device, index in ((left, left_name, 0), (right, right_name, 1)):
+            # No link-local address: it would come up, and speak, at a moment of its own.
+            host.ip("link", "set", device, "addrgenmode", "none")
             for pair in addresses:
                 add_address(host, device, pair[index])
             host.ip("link", "set", device, *(["mtu", mtu] if mtu else []), "up")

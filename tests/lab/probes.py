@@ -1,5 +1,6 @@
 """Probes: pings, transfers and eyes on the wire. What a test believes, it has seen here and not been told by the program under test."""
 
+import contextlib
 import dataclasses
 import hashlib
 import re
@@ -11,6 +12,7 @@ import time
 from lab import LabError
 
 ETH_P_ALL = 3
+SO_RCVBUFFORCE = 33
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 PACKET_OUTGOING = 4
 
@@ -28,6 +30,8 @@ def ping(host, address, count=3, interval=0.05, size=56, wait=1.0):
                     timeout=count * (interval + wait) + 10)
     counts = re.search(r"(\d+) packets transmitted, (\d+) received", done.stdout)
     if not counts:
+        if "unreachable" in done.stderr:
+            return Pings(count, 0, None)
         raise LabError(f"ping {address}: {done.stdout}{done.stderr}")
     times = re.search(r"= [\d.]+/([\d.]+)/", done.stdout)
     return Pings(int(counts[1]), int(counts[2]), float(times[1]) / 1000 if times else None)
@@ -106,7 +110,8 @@ class Capture:
         self.frames, self.count, self.bytes, self.dropped = [], 0, 0, 0
         self.seen = set()
         self._socket = host.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+        with contextlib.suppress(PermissionError):  # in a user namespace: the default buffer, and `dropped` counts what did not fit
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self._socket.bind((device, ETH_P_ALL))
         self._socket.settimeout(0.1)
         self._is_ending = False
