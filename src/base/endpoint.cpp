@@ -8,20 +8,19 @@
 namespace culvert {
 namespace {
 
-/// ::ffff:0:0/96. On a socket for both families the kernel would send such a datagram as IPv4, and the answer's source
-/// would compare unequal to what was configured.
+/// Whether an IPv6 address is in ::ffff:0:0/96. On a socket for both families the kernel would send such a datagram as
+/// IPv4, and the answer's source would compare unequal to what was configured.
 bool is_ipv4_mapped(const Address& address) noexcept {
-  if (address.is_v4()) return false;
   const ByteView bytes = address.bytes();
   const bool zeros =
       std::all_of(bytes.begin(), bytes.begin() + 10, [](std::byte byte) { return byte == std::byte{0}; });
   return zeros && bytes[10] == std::byte{0xff} && bytes[11] == std::byte{0xff};
 }
 
-/// fe80::/10 (RFC 4291 section 2.5.6).
+/// Whether an IPv6 address is in fe80::/10 (RFC 4291 section 2.5.6).
 bool is_link_local(const Address& address) noexcept {
   const ByteView bytes = address.bytes();
-  return !address.is_v4() && bytes[0] == std::byte{0xfe} && (bytes[1] & std::byte{0xc0}) == std::byte{0x80};
+  return bytes[0] == std::byte{0xfe} && (bytes[1] & std::byte{0xc0}) == std::byte{0x80};
 }
 
 /// What stands between the brackets: an IPv6 address, perhaps with a scope.

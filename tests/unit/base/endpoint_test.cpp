@@ -50,6 +50,8 @@ TEST(Endpoint, text_that_is_no_endpoint_is_refused) {
                                       "[::1]:65536",
                                       "[::1]x:80",
                                       "x[::1]:80",
+                                      "x::1]:80",
+                                      "[::1x:80",
                                       "[[::1]]:80",
                                       "[ ::1]:80"}) {
     EXPECT_FALSE(Endpoint::parse(text)) << '"' << text << '"';

@@ -2,6 +2,9 @@
 #include "culvert/crypto/keys.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -190,6 +193,25 @@ TEST(Secret, lives_in_memory_that_is_locked_and_not_dumped) {
   const std::string flags = mapping_flags(key.bytes().data());
   EXPECT_NE(flags.find(" lo "), std::string::npos) << flags;
   EXPECT_NE(flags.find(" dd "), std::string::npos) << flags;
+}
+
+/// In a process that may lock nothing: takes more secrets than one slab holds. Exits 0 if they work, the refusal is
+/// told, and the memory is at least kept out of core dumps.
+[[noreturn]] void use_secrets_without_locking() {
+  const rlimit nothing{0, 0};
+  const bool restricted = setrlimit(RLIMIT_MEMLOCK, &nothing) == 0 && (geteuid() != 0 || setuid(65534) == 0);
+  const bool locked_before = secrets_are_locked();
+  std::vector<SecretKey> keys(20'000);
+  keys.back() = secret_of(std::byte{0x55});
+  const bool usable = keys.back() == secret_of(std::byte{0x55}) && keys.front().is_zero();
+  prctl(PR_SET_DUMPABLE, 1);  // else smaps is not ours to read after setuid
+  const bool kept_out = mapping_flags(keys.back().bytes().data()).find(" dd ") != std::string::npos;
+  std::_Exit(restricted && locked_before && usable && kept_out && !secrets_are_locked() ? 0 : 1);
+}
+
+TEST(SecretDeathTest, works_unlocked_and_says_so_where_locking_is_refused) {
+  if (!secrets_are_locked()) GTEST_SKIP() << "the system refuses to lock memory";
+  EXPECT_EXIT(use_secrets_without_locking(), testing::ExitedWithCode(0), "");
 }
 #endif
 
