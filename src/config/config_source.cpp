@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "culvert/config/config_file.hpp"
+#include "culvert/base/printable.hpp"
 #include "ini_reader.hpp"
 
 namespace culvert {
@@ -15,7 +16,7 @@ namespace culvert {
 namespace {
 
 std::system_error last_error(const std::string& path) {
-  return {errno, std::generic_category(), "cannot read " + escaped(path)};
+  return {errno, std::generic_category(), "cannot read " + printable(path)};
 }
 
 class FileToRead {

@@ -3,15 +3,14 @@
 
 #include <algorithm>
 
+#include "culvert/base/printable.hpp"
+
 namespace culvert {
 
 namespace {
 
 constexpr std::string_view blanks = " \t";
 
-bool is_printable(char c) noexcept {
-  return c >= 0x20 && c <= 0x7e;
-}
 bool is_control(char c) noexcept {
   return (c >= 0 && c < 0x20 && c != '\t') || c == 0x7f;
 }
@@ -72,7 +71,7 @@ std::optional<IniItem> IniReader::next() {
     const auto bad = std::find_if(line.text.begin(), line.text.end(), is_control);
     if (bad != line.text.end()) {
       const auto offset = static_cast<std::size_t>(bad - line.text.begin());
-      throw IniError(advanced(line, offset), "control character '" + escaped({&*bad, 1}) + "' is not allowed");
+      throw IniError(advanced(line, offset), "control character '" + printable({&*bad, 1}) + "' is not allowed");
     }
     line = trimmed(line);
     if (line.text.empty()) continue;
@@ -107,24 +106,10 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lowered(x) == lowered(y); });
 }
 
-std::string escaped(std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string out;
-  for (const char c : text) {
-    if (is_printable(c)) {
-      out += c;
-    } else {
-      const auto value = static_cast<unsigned char>(c);
-      out += {'\\', 'x', digits[value >> 4], digits[value & 0xf]};
-    }
-  }
-  return out;
-}
-
-std::string printable(std::string_view text) {
+std::string quoted(std::string_view text) {
   constexpr std::size_t shown = 64;
   if (could_be_key(text)) return "this text (not shown, it could be a key)";
-  return '\'' + escaped(text.substr(0, shown)) + (text.size() > shown ? "...'" : "'");
+  return '\'' + printable(text.substr(0, shown)) + (text.size() > shown ? "...'" : "'");
 }
 
 }  // namespace culvert

@@ -58,9 +58,6 @@ std::optional<IniText> take_list_item(IniText& list);
 
 /// `text` in quotes, fit for a terminal and a log: bytes outside 0x20…0x7e as \xNN, long text cut, and text that could
 /// be a key or a part of one left out.
-[[nodiscard]] std::string printable(std::string_view text);
-
-/// Each byte outside 0x20…0x7e as \xNN.
-[[nodiscard]] std::string escaped(std::string_view text);
+[[nodiscard]] std::string quoted(std::string_view text);
 
 }  // namespace culvert

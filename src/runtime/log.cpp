@@ -47,18 +47,6 @@ spdlog::level::level_enum log_level_of(std::string_view word) {
   throw std::invalid_argument("log level \"" + printable(word) + "\": use trace, debug, info, warn, error or off");
 }
 
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c >= 0x20 && c <= 0x7e) {
-      out += c;
-    } else {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
-
 bool LogLimit::allow(Timestamp now) noexcept {
   if (now - window_ >= interval_ || window_ == Timestamp{}) {
     window_ = now;

@@ -7,22 +7,22 @@
 #include <string>
 #include <string_view>
 
+#include "culvert/base/printable.hpp"
 #include "culvert/base/time.hpp"
 
 namespace culvert {
 
-/// Makes the default spdlog logger write to standard error at `level`. A line that standard error cannot take at once (a full
-/// pipe) is lost instead of waited for. With a time stamp unless the journal of systemd adds its own (JOURNAL_STREAM).
+/// Makes the default spdlog logger write to standard error at `level`. A line that standard error cannot take at once
+/// (a full pipe) is lost instead of waited for. With a time stamp unless the journal of systemd adds its own
+/// (JOURNAL_STREAM).
 void start_log(spdlog::level::level_enum level);
 
 /// The level a word stands for: trace, debug, info, warn, error, off, and wireguard-go's verbose and silent.
 /// Throws std::invalid_argument for other words.
 [[nodiscard]] spdlog::level::level_enum log_level_of(std::string_view word);
 
-/// `text` with all but printable ASCII replaced by escapes, so that what comes from outside cannot forge log lines.
-[[nodiscard]] std::string printable(std::string_view text);
-
-/// Says whether one more line of a kind may be logged: at most `burst` per `interval`, and how many were held back before.
+/// Says whether one more line of a kind may be logged: at most `burst` per `interval`, and how many were held back
+/// before.
 class LogLimit {
  public:
   explicit LogLimit(unsigned burst = 5, std::chrono::seconds interval = std::chrono::seconds(10))

@@ -1,4 +1,5 @@
 // Lines, columns, comments and words, before any key has a meaning.
+#include "culvert/base/printable.hpp"
 #include "../../../src/config/ini_reader.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +27,7 @@ void expect_text(const IniText& piece, std::string_view text, unsigned line, uns
 }
 
 void expect_error(std::string_view text, unsigned line, unsigned column, std::string_view message) {
-  SCOPED_TRACE(escaped(text));
+  SCOPED_TRACE(printable(text));
   try {
     (void)items_of(text);
     ADD_FAILURE() << "no error";
@@ -53,7 +54,7 @@ TEST(IniReader, gives_sections_and_entries_with_their_places) {
 
 TEST(IniReader, gives_nothing_for_texts_of_nothing) {
   for (const auto text : {""sv, "\n"sv, "\n\n \t\n"sv, "# a = b"sv, "\r\n"sv, "\xef\xbb\xbf"sv}) {
-    EXPECT_TRUE(items_of(text).empty()) << escaped(text);
+    EXPECT_TRUE(items_of(text).empty()) << printable(text);
   }
 }
 
@@ -156,21 +157,21 @@ TEST(EqualIgnoringCase, compares_ascii_letters_only) {
   EXPECT_FALSE(equal_ignoring_case("[", "{"));
 }
 
-TEST(Printable, escapes_what_a_terminal_could_misread) {
-  EXPECT_EQ(printable("a\x1b[31mb\xff\xc3\xa4\n\t~ "), "'a\\x1b[31mb\\xff\\xc3\\xa4\\x0a\\x09~ '");
+TEST(Quoted, escapes_what_a_terminal_could_misread) {
+  EXPECT_EQ(quoted("a\x1b[31mb\xff\xc3\xa4\n\t~ "), "'a\\x1b[31mb\\xff\\xc3\\xa4\\x0a\\x09~ '");
 }
 
-TEST(Printable, cuts_long_text) {
+TEST(Quoted, cuts_long_text) {
   const std::string text = std::string(16, 'a') + '.' + std::string(16, 'b') + '.' + std::string(24, 'c') + ".dddddd";
-  EXPECT_EQ(printable(text.substr(0, 64)), '\'' + text.substr(0, 64) + '\'');
-  EXPECT_EQ(printable(text), '\'' + text.substr(0, 64) + "...'");
+  EXPECT_EQ(quoted(text.substr(0, 64)), '\'' + text.substr(0, 64) + '\'');
+  EXPECT_EQ(quoted(text), '\'' + text.substr(0, 64) + "...'");
 }
 
-TEST(Printable, leaves_out_what_could_be_a_key) {
+TEST(Quoted, leaves_out_what_could_be_a_key) {
   constexpr std::string_view instead = "this text (not shown, it could be a key)";
-  EXPECT_EQ(printable("gI6EdUSYvn8ugXOt8QQD6Yc+JyiZxIhp3GInSWRfWGE="), instead);
-  EXPECT_EQ(printable("host.example gI6EdUSYvn8ugXOt8QQD6Yc+Jyi"), instead);
-  EXPECT_EQ(printable("808e847548 98be7f2e8173adf10403e9873e2728"), instead);
+  EXPECT_EQ(quoted("gI6EdUSYvn8ugXOt8QQD6Yc+JyiZxIhp3GInSWRfWGE="), instead);
+  EXPECT_EQ(quoted("host.example gI6EdUSYvn8ugXOt8QQD6Yc+Jyi"), instead);
+  EXPECT_EQ(quoted("808e847548 98be7f2e8173adf10403e9873e2728"), instead);
 }
 
 }  // namespace
