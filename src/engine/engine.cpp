@@ -18,6 +18,7 @@ Mac random_mac(Random& random) noexcept {
 Engine::Engine(Random& random, std::size_t mtu)
     : random_(random),
       mtu_(mtu),
+      identity_(std::make_unique<Identity>(SecretKey())),
       rate_limiter_(random_mac(random)),
       load_(random_mac(random)),
       jitter_state_((std::uint64_t{random.next_u32()} << 32) | random.next_u32()) {}
@@ -92,28 +93,30 @@ Timers::Duration Engine::jitter() noexcept {
 }
 
 void Engine::set_private_key(SecretKey key) {
-  if (identity_ && key == identity_->secret) return;
-  if (key.is_zero() && !identity_) return;
+  if (key == identity_->secret) return;
   peers_.for_each([this](Peer& peer) {
     wipe_sessions(peer);
     wipe_handshake(peer);
-    // Timers run on: what waits or is to be kept alive gets its handshake with the new key, and without delay.
-    peer.last_handshake_sent.reset();
+    peer.timers.stop();
   });
   // Handshakes refer to the identity, so the old one stays until all have been given the new one.
   auto identity = std::make_unique<Identity>(std::move(key));
-  if (identity->secret.is_zero()) {
-    cookies_.reset();
-  } else {
+  cookies_.reset();
+  if (!identity->secret.is_zero()) {
     if (const Peer* self = peers_.find(identity->public_key)) remove_peer(self->id);
     cookies_ = std::make_unique<CookieChecker>(identity->public_key);
   }
-  peers_.for_each([&identity](Peer& peer) { peer.handshake.set_identity(*identity); });
+  peers_.for_each([this, &identity](Peer& peer) {
+    peer.handshake.set_identity(*identity);
+    peer.last_handshake_sent.reset();
+    peer.wants_keepalive_now = peer.timers.persistent_keepalive().count() != 0;
+    schedule(peer, Timestamp{});
+  });
   identity_ = std::move(identity);
 }
 
 Peer* Engine::ensure_peer(const PublicKey& key) {
-  if (!identity_ || key == identity_->public_key) return nullptr;
+  if (identity() && key == identity_->public_key) return nullptr;
   return &peers_.ensure(*identity_, key);
 }
 
@@ -124,11 +127,16 @@ const Peer* Engine::find_peer(const PublicKey& key) const noexcept {
 void Engine::remove_peer(PeerId id) noexcept {
   Peer* peer = peers_.find(id);
   if (!peer) return;
-  wipe_sessions(*peer);
-  wipe_handshake(*peer);
-  drops_.count(DropReason::StagedExpired, staged_.clear(peer->staged));
-  deadlines_.remove(id);
   prefixes_.remove_all(id);
+  forget_peer(id);
+}
+
+void Engine::forget_peer(PeerId id) noexcept {
+  Peer& peer = *peers_.find(id);
+  wipe_sessions(peer);
+  wipe_handshake(peer);
+  drops_.count(DropReason::StagedExpired, staged_.clear(peer.staged));
+  deadlines_.remove(id);
   peers_.remove(id);
 }
 

@@ -53,8 +53,7 @@ void Engine::on_response(const Path& from, const MessageResponse& message, const
   if (!admit_handshake(from, bytes_of(message), SessionIndex(message.sender), now, out)) return;
   const SessionIndex index(message.receiver);
   Peer* peer = peers_.find(index);
-  if (!peer || peer->handshake.state() != HandshakeState::CreatedInitiation ||
-      peer->handshake.local_index() != index) {
+  if (!peer || peer->handshake.state() != HandshakeState::CreatedInitiation || peer->handshake.local_index() != index) {
     return count_drop(DropReason::UnexpectedResponse);
   }
   const Verdict<void> consumed = peer->handshake.consume_response(message);

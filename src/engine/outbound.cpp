@@ -73,7 +73,7 @@ void Engine::send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexc
 
 void Engine::send_initiation(Peer& peer, bool is_retry, const Now& now, DatagramSink& out) noexcept {
   if (!is_retry) peer.timers.attempts_reset();
-  if (!identity_ || identity_->secret.is_zero() || !peer.path) return;
+  if (!identity() || !peer.path) return;
   if (peer.last_handshake_sent && now.time - *peer.last_handshake_sent < limits::rekey_timeout) {
     // A response of ours may be what is in the way, and may be lost. Whoever still waits is served when it is time.
     if (is_retry || !peer.staged.empty()) {

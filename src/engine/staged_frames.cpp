@@ -32,7 +32,9 @@ std::size_t StagedFrames::push(StagedQueue& queue, ByteView frame) {
   return lost;
 }
 
-ByteView StagedFrames::front(const StagedQueue& queue) const noexcept { return nodes_[queue.head_].bytes; }
+ByteView StagedFrames::front(const StagedQueue& queue) const noexcept {
+  return nodes_[queue.head_].bytes;
+}
 
 void StagedFrames::pop(StagedQueue& queue) noexcept {
   const std::uint32_t index = queue.head_;

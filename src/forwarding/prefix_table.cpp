@@ -83,8 +83,27 @@ bool PrefixTable::remove(const Prefix& prefix, PeerId peer) noexcept {
   return true;
 }
 
+// The depth is at most 129, as each level is at least one bit longer than the one above.
+template <class IsGone>
+std::uint32_t PrefixTable::prune(Trie& trie, std::uint32_t index, const IsGone& is_gone) noexcept {
+  if (index == Trie::none) return index;
+  Node& node = trie.nodes[index];
+  for (std::uint32_t& child : node.children) child = prune(trie, child, is_gone);
+  if (node.has_peer && is_gone(node.peer)) {
+    node.has_peer = false;
+    --size_;
+  }
+  return without_gaps(trie, index);
+}
+
 void PrefixTable::remove_all(PeerId peer) noexcept {
-  for (Trie* trie : {&v4_, &v6_}) trie->root = prune(*trie, trie->root, peer);
+  const auto is_gone = [peer](std::uint32_t slot) { return slot == peer.value(); };
+  for (Trie* trie : {&v4_, &v6_}) trie->root = prune(*trie, trie->root, is_gone);
+}
+
+void PrefixTable::remove_all(const std::vector<bool>& peers) noexcept {
+  const auto is_gone = [&peers](std::uint32_t slot) { return slot < peers.size() && peers[slot]; };
+  for (Trie* trie : {&v4_, &v6_}) trie->root = prune(*trie, trie->root, is_gone);
 }
 
 std::optional<PeerId> PrefixTable::find(const Address& address) const noexcept {
@@ -157,18 +176,6 @@ std::uint32_t PrefixTable::without_gaps(Trie& trie, std::uint32_t index) noexcep
   if (node.has_peer || (left != Trie::none && right != Trie::none)) return index;
   release(trie, index);
   return left != Trie::none ? left : right;
-}
-
-// The depth is at most 129, as each level is at least one bit longer than the one above.
-std::uint32_t PrefixTable::prune(Trie& trie, std::uint32_t index, PeerId peer) noexcept {
-  if (index == Trie::none) return index;
-  Node& node = trie.nodes[index];
-  for (std::uint32_t& child : node.children) child = prune(trie, child, peer);
-  if (node.has_peer && node.peer == peer.value()) {
-    node.has_peer = false;
-    --size_;
-  }
-  return without_gaps(trie, index);
 }
 
 void PrefixTable::visit_below(const Trie& trie, Family family, std::uint32_t index,

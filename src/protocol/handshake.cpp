@@ -35,19 +35,22 @@ Verdict<OpenedInitiation> open_initiation(const Identity& identity, const Messag
 }
 
 Handshake::Handshake(const Identity& identity, const PublicKey& peer, PresharedKey psk)
-    : identity_(&identity), peer_(peer), psk_(std::move(psk)) {
-  is_possible_ = key_exchange(identity.secret, peer_, static_static_);
-}
+    : identity_(&identity), peer_(peer), psk_(std::move(psk)) {}
 
 void Handshake::set_identity(const Identity& identity) {
   identity_ = &identity;
-  is_possible_ = key_exchange(identity.secret, peer_, static_static_);
+  is_possible_.reset();
   clear();
+}
+
+bool Handshake::is_possible() {
+  if (!is_possible_) is_possible_ = key_exchange(identity_->secret, peer_, static_static_);
+  return *is_possible_;
 }
 
 bool Handshake::create_initiation(MessageInitiation& message, SessionIndex local, const Tai64n& timestamp,
                                   Random& random) {
-  if (!is_possible_) return false;
+  if (!is_possible()) return false;
   SecretKey ephemeral = generate_secret_key(random);
   MessageInitiation draft{};
   draft.sender = local.value();
@@ -69,7 +72,7 @@ bool Handshake::create_initiation(MessageInitiation& message, SessionIndex local
 }
 
 Verdict<void> Handshake::consume_initiation(OpenedInitiation&& opened, Timestamp now) {
-  if (!is_possible_) return DropReason::HandshakeAuthentication;
+  if (!is_possible()) return DropReason::HandshakeAuthentication;
   std::array<std::byte, 12> timestamp_bytes;
   if (!opened.noise.decrypt_and_hash(opened.noise.mix_shared(static_static_), opened.sealed_timestamp,
                                      timestamp_bytes)) {

@@ -10,8 +10,8 @@
 
 namespace culvert {
 
-/// A binary heap of one deadline per peer that knows where each peer is. A deadline may be early, never late: moving one
-/// forward costs a comparison, and a peer woken too early just asks again.
+/// A binary heap of one deadline per peer that knows where each peer is. A deadline may be early, never late: moving
+/// one forward costs a comparison, and a peer woken too early just asks again.
 class DeadlineQueue {
  public:
   /// Wakes `peer` no later than `deadline`. May allocate the first time a peer is seen.

@@ -11,6 +11,7 @@
 #include "culvert/base/sinks.hpp"
 #include "culvert/base/time.hpp"
 #include "culvert/engine/deadline_queue.hpp"
+#include "culvert/engine/device_change.hpp"
 #include "culvert/engine/event.hpp"
 #include "culvert/engine/peer_directory.hpp"
 #include "culvert/engine/staged_frames.hpp"
@@ -22,11 +23,12 @@
 namespace culvert {
 
 /// One WireGuard device with any number of peers. Knows no system call: the caller brings time and memory, and calls
-/// on_deadline() no later than next_deadline() says. One thread at a time. No call on the packet path allocates once the peer
-/// has a session, throws, or blocks.
+/// on_deadline() no later than next_deadline() says. One thread at a time. No call on the packet path allocates once
+/// the peer has a session, throws, or blocks.
 class Engine {
  public:
-  /// `random` outlives the engine. `mtu` of the device, for padding. Until a private key is set nothing is sent or accepted.
+  /// `random` outlives the engine. `mtu` of the device, for padding. Until a private key is set nothing is sent or
+  /// accepted.
   Engine(Random& random, std::size_t mtu);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -36,8 +38,8 @@ class Engine {
 
   /// A frame from the device. Sealed into `out` at once, or copied and staged while a handshake runs.
   void on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept;
-  /// A datagram that came along `from`, in an IP packet of `traffic_class`. Opened in place: `datagram` is overwritten, and
-  /// frames put into `frames` lie in it. Answers, and frames that waited, go to `out`.
+  /// A datagram that came along `from`, in an IP packet of `traffic_class`. Opened in place: `datagram` is overwritten,
+  /// and frames put into `frames` lie in it. Answers, and frames that waited, go to `out`.
   void on_datagram(const Path& from, std::uint8_t traffic_class, ByteSpan datagram, const Now& now, FrameSink& frames,
                    DatagramSink& out) noexcept;
   /// Does all that is due.
@@ -51,13 +53,18 @@ class Engine {
 
   // Settings. Between packets, on the same thread.
 
-  /// A zero key takes the identity away. Setting the present key again changes nothing; another one ends all sessions and removes
-  /// the peer that has our new public key, if any.
+  /// A zero key takes the identity away. Setting the present key again changes nothing; another one ends all sessions
+  /// and removes the peer that has our new public key, if any.
   void set_private_key(SecretKey key);
-  [[nodiscard]] const Identity* identity() const noexcept { return identity_.get(); }
+  /// Null without a private key.
+  [[nodiscard]] const Identity* identity() const noexcept { return cookies_ ? identity_.get() : nullptr; }
   void set_mtu(std::size_t mtu) noexcept { mtu_ = mtu; }
 
-  /// The peer with this key, made if there is none. Null for our own key or without a private key being set.
+  /// Makes all of the change; no packet sees a part of it. Peers that would be ourselves are passed over. Port and mark
+  /// are not the engine's business.
+  void apply(DeviceChange&& change, const Now& now);
+
+  /// The peer with this key, made if there is none. Null for our own key.
   Peer* ensure_peer(const PublicKey& key);
   [[nodiscard]] const Peer* find_peer(const PublicKey& key) const noexcept;
   [[nodiscard]] const Peer* find_peer(PeerId id) const noexcept { return peers_.find(id); }
@@ -105,6 +112,11 @@ class Engine {
                        DatagramSink& out) noexcept;
   void authenticated_packet_received(Peer& peer, const Path& from, std::size_t bytes, const Now& now) noexcept;
   void session_confirmed(Peer& peer, const Now& now) noexcept;
+
+  /// `is_done` tells by slot which peers the change has come by already.
+  void apply(PeerChange&& change, bool starts_from_nothing, std::vector<bool>& is_done, const Now& now);
+  /// Removes a peer that has no prefixes.
+  void forget_peer(PeerId id) noexcept;
 
   void wipe_sessions(Peer& peer) noexcept;
   void wipe_handshake(Peer& peer) noexcept;

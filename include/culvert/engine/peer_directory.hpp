@@ -18,13 +18,17 @@ class PeerDirectory {
   /// All indices of the peer must have been released.
   void remove(PeerId id) noexcept;
 
-  [[nodiscard]] Peer* find(PeerId id) noexcept { return id.value() < slots_.size() ? slots_[id.value()].get() : nullptr; }
+  [[nodiscard]] Peer* find(PeerId id) noexcept {
+    return id.value() < slots_.size() ? slots_[id.value()].get() : nullptr;
+  }
   [[nodiscard]] const Peer* find(PeerId id) const noexcept {
     return id.value() < slots_.size() ? slots_[id.value()].get() : nullptr;
   }
   [[nodiscard]] Peer* find(const PublicKey& key) noexcept;
   [[nodiscard]] Peer* find(SessionIndex index) noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return by_key_.size(); }
+  /// Ids are below this.
+  [[nodiscard]] std::size_t slot_count() const noexcept { return slots_.size(); }
 
   /// A random index that nobody has (W-03: unpredictable, not sequential), from now on naming `id`.
   [[nodiscard]] SessionIndex claim_index(PeerId id, Random& random);

@@ -23,14 +23,14 @@ class StagedQueue {
   std::uint32_t count_ = 0;
 };
 
-/// Copies of frames for all peers of a device, at most `capacity` in all and limits::staged_frames_max per peer. Memory is
-/// taken when first needed and reused from then on.
+/// Copies of frames for all peers of a device, at most `capacity` in all and limits::staged_frames_max per peer. Memory
+/// is taken when first needed and reused from then on.
 class StagedFrames {
  public:
   explicit StagedFrames(std::size_t capacity = 8192) : capacity_(capacity) {}
 
-  /// Appends a copy of `frame`. Returns how many frames were lost for it: the queue's oldest when the queue or the store is
-  /// full, `frame` itself when the store is full of other peers' frames.
+  /// Appends a copy of `frame`. Returns how many frames were lost for it: the queue's oldest when the queue or the
+  /// store is full, `frame` itself when the store is full of other peers' frames.
   std::size_t push(StagedQueue& queue, ByteView frame);
   /// The oldest frame; the queue is not empty. Valid until the next call.
   [[nodiscard]] ByteView front(const StagedQueue& queue) const noexcept;

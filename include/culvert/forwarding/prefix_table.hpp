@@ -26,6 +26,8 @@ class PrefixTable {
   bool remove(const Prefix& prefix, PeerId peer) noexcept;
   /// Removes all prefixes of `peer`; proportional to the size of the table.
   void remove_all(PeerId peer) noexcept;
+  /// Removes all prefixes of the peers whose slot is true in `peers`, in one pass over the table.
+  void remove_all(const std::vector<bool>& peers) noexcept;
 
   /// The peer of the longest prefix that contains `address`.
   [[nodiscard]] std::optional<PeerId> find(const Address& address) const noexcept;
@@ -61,7 +63,8 @@ class PrefixTable {
   static std::uint32_t allocate(Trie& trie, const Key& key, unsigned length);
   static void release(Trie& trie, std::uint32_t index) noexcept;
   static std::uint32_t without_gaps(Trie& trie, std::uint32_t index) noexcept;
-  std::uint32_t prune(Trie& trie, std::uint32_t index, PeerId peer) noexcept;
+  template <class IsGone>
+  std::uint32_t prune(Trie& trie, std::uint32_t index, const IsGone& is_gone) noexcept;
   static void visit_below(const Trie& trie, Family family, std::uint32_t index,
                           const std::function<void(const Prefix&, PeerId)>& visit);
 

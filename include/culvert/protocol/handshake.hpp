@@ -40,10 +40,10 @@ struct OpenedInitiation {
 /// Messages are written without their macs (see cookie.hpp).
 class Handshake {
  public:
-  /// Computes static-static once. A peer whose public key is a low-order point gives a handshake that never succeeds.
+  /// A peer whose public key is a low-order point gives a handshake that never succeeds.
   Handshake(const Identity& identity, const PublicKey& peer, PresharedKey psk);
 
-  /// New static keys on our side: everything is computed anew, state Zeroed.
+  /// New static keys on our side: what was computed is forgotten, state Zeroed.
   void set_identity(const Identity& identity);
   /// Takes effect at the next handshake (W-19).
   void set_preshared_key(PresharedKey psk) noexcept { psk_ = std::move(psk); }
@@ -72,11 +72,14 @@ class Handshake {
   [[nodiscard]] const PublicKey& peer() const noexcept { return peer_; }
 
  private:
+  /// Computes static-static the first time it is needed, so that thousands of peers are added in no time.
+  [[nodiscard]] bool is_possible();
+
   const Identity* identity_;
   PublicKey peer_;
   PresharedKey psk_;
   SharedSecret static_static_;
-  bool is_possible_ = false;  ///< static-static is not zero
+  std::optional<bool> is_possible_;  ///< static-static is not zero; unset: not computed yet
 
   HandshakeState state_ = HandshakeState::Zeroed;
   SessionIndex local_{};
