@@ -67,7 +67,9 @@ int pubkey_command() {
   SecretKey secret;
   const bool is_key = key_from_base64({text.data(), size}, secret.writable_bytes());
   wipe(std::as_writable_bytes(std::span(text)));
-  if (!is_key) throw std::runtime_error("standard input holds no private key: expected 44 characters of base64, as culvert genkey prints");
+  if (!is_key)
+    throw std::runtime_error(
+        "standard input holds no private key: expected 44 characters of base64, as culvert genkey prints");
   return print_key(public_key_of(secret).bytes());
 }
 

@@ -22,8 +22,8 @@ void refuse_unsupported(const Config& config) {
   if (!config.pre_down.empty() || !config.post_down.empty()) key = "PreDown and PostDown";
   if (config.save_config) key = "SaveConfig";
   if (!key.empty()) {
-    throw std::runtime_error(fmt::format("{}: {} cannot be honoured yet; take it out of the file and do it by hand",
-                                         config.path, key));
+    throw std::runtime_error(
+        fmt::format("{}: {} cannot be honoured yet; take it out of the file and do it by hand", config.path, key));
   }
 }
 
@@ -56,7 +56,8 @@ int check_command(const std::string& file) {
   const Config config = read_config_file(path);
   refuse_unsupported(config);
   const std::string name = device_name_of(path);
-  fmt::print("{}: OK, device {}, {} address(es), {} peer(s)\n", path, name, config.addresses.size(), config.peers.size());
+  fmt::print("{}: OK, device {}, {} address(es), {} peer(s)\n", path, name, config.addresses.size(),
+             config.peers.size());
   return 0;
 }
 

@@ -51,7 +51,8 @@ std::string ask(const std::string& name) {
   const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("no tunnel has a name as long as \"" + name + "\"");
+  if (path.size() >= sizeof address.sun_path)
+    throw std::runtime_error("no tunnel has a name as long as \"" + name + "\"");
   std::copy(path.begin(), path.end(), address.sun_path);
   const timeval patience{5, 0};
   ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -176,7 +177,9 @@ void print_people(const TunnelReport& report) {
     const std::string* given = find(peer, "culvert_name");
     const std::string& key = *find(peer, "public_key");
     fmt::print("\n  peer: {}\n", given ? *given : key);
-    const auto detail = [](std::string_view label, std::string_view value) { fmt::print("    {}: {}\n", label, value); };
+    const auto detail = [](std::string_view label, std::string_view value) {
+      fmt::print("    {}: {}\n", label, value);
+    };
     if (given) detail("public key", key);
     const std::string* psk = find(peer, "preshared_key");
     if (psk && !psk->empty()) detail("preshared key", "(hidden)");
@@ -185,8 +188,8 @@ void print_people(const TunnelReport& report) {
     const std::uint64_t handshake = number(peer, "last_handshake_time_sec");
     const auto now = static_cast<std::uint64_t>(std::time(nullptr));
     detail("latest handshake", handshake == 0 ? "never" : people_age(now > handshake ? now - handshake : 0));
-    detail("transfer", people_bytes(number(peer, "rx_bytes")) + " received, " +
-                           people_bytes(number(peer, "tx_bytes")) + " sent");
+    detail("transfer",
+           people_bytes(number(peer, "rx_bytes")) + " received, " + people_bytes(number(peer, "tx_bytes")) + " sent");
     if (const auto keepalive = number(peer, "persistent_keepalive_interval")) {
       detail("persistent keepalive", fmt::format("every {} s", keepalive));
     }
@@ -199,9 +202,9 @@ boost::json::object json_of(const TunnelReport& report) {
   tunnel["public_key"] = report.public_key;
   tunnel["listen_port"] = number(report.device, "listen_port");
   tunnel["fwmark"] = number(report.device, "fwmark");
-  for (const auto& [from, to] : {std::pair{"culvert_namespace", "namespace"},
-                                 std::pair{"culvert_socket_namespace", "socket_namespace"},
-                                 std::pair{"culvert_aead", "aead_library"}}) {
+  for (const auto& [from, to] :
+       {std::pair{"culvert_namespace", "namespace"}, std::pair{"culvert_socket_namespace", "socket_namespace"},
+        std::pair{"culvert_aead", "aead_library"}}) {
     if (const auto* value = find(report.device, from)) tunnel[to] = *value;
   }
   if (find(report.device, "culvert_pid")) tunnel["pid"] = number(report.device, "culvert_pid");

@@ -49,8 +49,7 @@ void append_hex_key(std::string& out, std::string_view name, KeyView key) {
   wipe(std::as_writable_bytes(std::span(hex)));
 }
 
-void append_peer(std::string& out, const Tunnel& tunnel, const Peer& peer,
-                 const std::vector<Prefix>& allowed_ips) {
+void append_peer(std::string& out, const Tunnel& tunnel, const Peer& peer, const std::vector<Prefix>& allowed_ips) {
   append_hex_key(out, "public_key", peer.public_key().bytes());
   append_hex_key(out, "preshared_key", peer.handshake.preshared_key().bytes());
   out += "protocol_version=1\n";
@@ -78,7 +77,8 @@ std::string describe(const Tunnel& tunnel) {
   out += fmt::format("listen_port={}\n", tunnel.sockets().port());
   if (config.firewall_mark.value_or(0) != 0) out += fmt::format("fwmark={}\n", *config.firewall_mark);
   out += fmt::format("culvert_aead={}\nculvert_pid={}\n", aead_library(), ::getpid());
-  if (!config.device_namespace.empty()) out += fmt::format("culvert_namespace={}\n", printable(config.device_namespace));
+  if (!config.device_namespace.empty())
+    out += fmt::format("culvert_namespace={}\n", printable(config.device_namespace));
   if (!config.socket_namespace.empty()) {
     out += fmt::format("culvert_socket_namespace={}\n", printable(config.socket_namespace));
   }

@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <boost/asio/post.hpp>
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <csignal>
 #include <cstring>

@@ -51,9 +51,13 @@ TimestampStore::TimestampStore(const PublicKey& own, std::string directory) : st
   state_->directory = std::move(directory);
 }
 
-TimestampStore::~TimestampStore() { writer_.join(); }
+TimestampStore::~TimestampStore() {
+  writer_.join();
+}
 
-const std::string& TimestampStore::path() const noexcept { return state_->path; }
+const std::string& TimestampStore::path() const noexcept {
+  return state_->path;
+}
 
 std::optional<Tai64n> TimestampStore::load() const {
   const UniqueFd file(::open(state_->path.c_str(), O_RDONLY | O_CLOEXEC));

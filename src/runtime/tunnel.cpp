@@ -25,7 +25,8 @@ NetworkNamespace open_namespace(const std::string& specification) {
   return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
 }
 
-/// What to send and where is decided by routes; a default route into the tunnel must not catch the tunnel's own datagrams.
+/// What to send and where is decided by routes; a default route into the tunnel must not catch the tunnel's own
+/// datagrams.
 void refuse_default_route_loop(const Config& config, const NetworkNamespace& device, const NetworkNamespace& socket) {
   if (config.table.kind != RouteTable::Kind::Auto || device.identity() != socket.identity()) return;
   for (const PeerConfig& peer : config.peers) {
@@ -154,8 +155,9 @@ void Tunnel::look_up(const PublicKey& key) {
   PeerState& state = peers_[key];
   if (!state.config || !state.config->endpoint || state.config->endpoint->literal || state.is_looking_up) return;
   state.is_looking_up = true;
-  lookup_.look_up(state.config->endpoint->host, state.config->endpoint->port,
-                  [this, key](std::vector<Endpoint> endpoints, std::string error) { looked_up(key, endpoints, error); });
+  lookup_.look_up(
+      state.config->endpoint->host, state.config->endpoint->port,
+      [this, key](std::vector<Endpoint> endpoints, std::string error) { looked_up(key, endpoints, error); });
 }
 
 void Tunnel::looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoints, const std::string& error) {
@@ -233,8 +235,8 @@ void Tunnel::watch_links() {
 
 asio::awaitable<void> Tunnel::follow_links(std::shared_ptr<asio::posix::stream_descriptor> ready) {
   for (;;) {
-    const auto [failed] = co_await ready->async_wait(asio::posix::stream_descriptor::wait_read,
-                                                     asio::as_tuple(asio::use_awaitable));
+    const auto [failed] =
+        co_await ready->async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
     if (failed || links_ready_ != ready) co_return;
     bool is_overrun = false;
     bool is_gone = false;

@@ -154,7 +154,9 @@ asio::awaitable<void> Worker::pause() {
   co_await timer.async_wait(as_value);
 }
 
-void Worker::settings_changed() { on_deadline(); }
+void Worker::settings_changed() {
+  on_deadline();
+}
 
 void Worker::on_deadline() {
   timer_set_.reset();

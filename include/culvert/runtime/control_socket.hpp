@@ -14,9 +14,9 @@ namespace culvert {
 /// Where WireGuard's tools look for sockets.
 inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
 
-/// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: the operation get=1; what it answers
-/// has keys of our own, prefixed culvert_, that `wg` passes over. A client that is slow, silent or talks nonsense holds up only
-/// itself. Lives on the io_context's thread.
+/// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: the operation get=1; what
+/// it answers has keys of our own, prefixed culvert_, that `wg` passes over. A client that is slow, silent or talks
+/// nonsense holds up only itself. Lives on the io_context's thread.
 class ControlSocket {
  public:
   /// Takes the path over from a process that is gone; throws std::system_error when a living one has it.

@@ -11,11 +11,12 @@
 
 namespace culvert {
 
-/// Creates device `name` in namespace `where`, gives it what `config` says, and sets it up. Throws std::system_error; then nothing is
-/// left, because the kernel removes addresses and routes with the device.
+/// Creates device `name` in namespace `where`, gives it what `config` says, and sets it up. Throws std::system_error;
+/// then nothing is left, because the kernel removes addresses and routes with the device.
 [[nodiscard]] TunDevice set_up_device(const std::string& name, const Config& config, const NetworkNamespace& where);
 
-/// The routes that AllowedIPs and Table ask for: one per distinct prefix, without those that the interface's own addresses imply.
+/// The routes that AllowedIPs and Table ask for: one per distinct prefix, without those that the interface's own
+/// addresses imply.
 [[nodiscard]] std::vector<Route> routes_of(const Config& config);
 
 }  // namespace culvert

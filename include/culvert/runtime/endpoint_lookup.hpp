@@ -13,8 +13,9 @@
 
 namespace culvert {
 
-/// Asks the system's resolver on a thread of its own, in the network namespace of the tunnel's socket: getaddrinfo() blocks for as
-/// long as it likes. Lookups run one after the other. Destruction waits for nothing; answers that come later are lost.
+/// Asks the system's resolver on a thread of its own, in the network namespace of the tunnel's socket: getaddrinfo()
+/// blocks for as long as it likes. Lookups run one after the other. Destruction waits for nothing; answers that come
+/// later are lost.
 class EndpointLookup {
  public:
   /// Addresses in the resolver's order of preference; empty with a message when there are none.

@@ -15,8 +15,8 @@ namespace culvert {
 [[nodiscard]] std::string state_directory();
 
 /// A clock that was once far ahead leaves timestamps at our peers that a corrected clock would take years to pass
-/// (CVE-2021-46873); continuing above what was sent avoids that, if what was sent is known. One small file per public key,
-/// mode 0600, replaced atomically and written to disk on a thread of its own, at most one write at a time.
+/// (CVE-2021-46873); continuing above what was sent avoids that, if what was sent is known. One small file per public
+/// key, mode 0600, replaced atomically and written to disk on a thread of its own, at most one write at a time.
 class TimestampStore {
  public:
   explicit TimestampStore(const PublicKey& own, std::string directory = state_directory());

@@ -23,8 +23,9 @@
 
 namespace culvert {
 
-/// Everything is set up by the constructor and undone by the destructor, or by the kernel when the process is killed: the device
-/// lives as long as its descriptor. Lives on the thread that runs `io`; the io_context has stopped when it is destroyed.
+/// Everything is set up by the constructor and undone by the destructor, or by the kernel when the process is killed:
+/// the device lives as long as its descriptor. Lives on the thread that runs `io`; the io_context has stopped when it
+/// is destroyed.
 class Tunnel {
  public:
   /// Throws ConfigError or std::system_error; then nothing is left. `io` outlives the tunnel.

@@ -18,9 +18,9 @@
 
 namespace culvert {
 
-/// Waiting is done by coroutines, one per source; packets move in plain batched calls, run to completion, with one reading of
-/// the clocks per burst. All on the io_context's single thread. Errors of the kernel cost the packets at hand and
-/// a short pause, never the loop.
+/// Waiting is done by coroutines, one per source; packets move in plain batched calls, run to completion, with one
+/// reading of the clocks per burst. All on the io_context's single thread. Errors of the kernel cost the packets at
+/// hand and a short pause, never the loop.
 class Worker {
  public:
   /// All references outlive the worker, and the io_context has stopped running when it is destroyed.
