@@ -60,11 +60,17 @@ def enter():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # The first process of a PID namespace ignores what it has no handler for.
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     empty = ["-t", "tmpfs", "-o", "mode=755", "tmpfs"]
     for mount in (["--make-rprivate", "/"], ["-t", "proc", "proc", "/proc"], [*empty, "/run"], [*empty, "/var/lib"]):
         subprocess.run(["mount", *mount], check=True)
     os.makedirs("/run/netns")
+
+
+def _interrupt(*_):
+    # Once is enough: the terminal and the process outside both send it, and cleaning up must not be interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _stay_outside(child):
@@ -253,12 +259,15 @@ class Lab:
         """Joins two hosts by a veth pair; `addresses` are (left, right) pairs with prefix length. `name` may be a pair, too."""
         left_name, right_name = (name, name) if isinstance(name, str) else name
         left.ip("link", "add", left_name, "type", "veth", "peer", "name", right_name, "netns", right.name)
-        for host, device, index in ((left, left_name, 0), (right, right_name, 1)):
+        ends = (left, left_name, 0), (right, right_name, 1)
+        for host, device, index in ends:
             # No link-local address: it would come up, and speak, at a moment of its own.
             host.ip("link", "set", device, "addrgenmode", "none")
             for pair in addresses:
                 add_address(host, device, pair[index])
             host.ip("link", "set", device, *(["mtu", mtu] if mtu else []), "up")
+        for host, device, _ in ends:
+            wait_until(lambda: "state UP" in host.ip("link", "show", "dev", device), what=f"{device} to be up")
 
     def start(self, *argv, log=None, **options):
         process = Process(list(map(str, argv)), log or self.folder / f"process-{len(self.processes)}.log", **options)
