@@ -15,7 +15,7 @@ namespace {
 
 /// The largest page of any Linux architecture: a slab shares no page with other memory on any of them, and locking
 /// and MADV_DONTDUMP work on whole pages.
-constexpr std::size_t slab_size = 64 * 1024;
+constexpr std::size_t slab_size = 65'536;
 
 /// Hands out slots of key_size bytes. A free slot holds only the address of the next free one; a slab is never given
 /// back, so that a slot's memory stays locked whatever happens to its neighbours.

@@ -1,9 +1,12 @@
 // Reading, writing and matching addresses and prefixes.
 #include "culvert/base/address.hpp"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 
+#include "culvert/base/endian.hpp"
 #include "support/hex.hpp"
+#include "support/seeded_random.hpp"
 
 namespace culvert {
 namespace {
@@ -42,6 +45,10 @@ TEST(Address, writes_the_canonical_form_of_rfc_5952) {
   EXPECT_EQ(address("2001:0:0:1:0:0:0:1").to_string(), "2001:0:0:1::1");
   EXPECT_EQ(address("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff").to_string(), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
   EXPECT_EQ(address("::ffff:c000:201").to_string(), "::ffff:192.0.2.1");
+  EXPECT_EQ(address("::1:2").to_string(), "::1:2");
+  EXPECT_EQ(address("1::").to_string(), "1::");
+  EXPECT_EQ(address("0:0:1:0:0:0:0:0").to_string(), "0:0:1::");
+  EXPECT_EQ(address("1:0:0:2:0:0:3:4").to_string(), "1::2:0:0:3:4");
   EXPECT_EQ(address("255.255.255.255").to_string(), "255.255.255.255");
 }
 
@@ -78,8 +85,86 @@ TEST(Address, text_that_is_no_address_is_refused) {
       "::1.2.3.04",
       "::1.2.3",
       "1:2:3:4:5:6:7:8::",
+      "::1:2:3:4:5:6:7:8",
+      "1::2:3:4:5:6:7:8",
+      ":1::",
+      "1::2:",
+      ":1:2:3:4:5:6:7:8",
+      "1:2:3:4:5:6:7:8:",
+      "1.2.3.4::",
+      "1.2.3.4:1::",
+      "::1.2.3.4:1",
+      "1:2:3:4:5:6:7:1.2.3.4",
+      "1.2.3.4:2:3:4:5:6:7",
+      "1:2:3:4:5:1.2.3.4",
+      "::-1",
+      "::+1",
+      "::0x1",
+      "::00001",
+      "1.2.3.4.",
+      ".1.2.3.4",
   };
   for (const std::string_view text : refused) EXPECT_FALSE(Address::parse(text)) << '"' << text << '"';
+}
+
+TEST(Address, reads_every_place_of_the_gap) {
+  EXPECT_EQ(to_hex(address("::2:3:4:5:6:7:8").bytes()), "00000002000300040005000600070008");
+  EXPECT_EQ(to_hex(address("1:2:3::5:6:7:8").bytes()), "00010002000300000005000600070008");
+  EXPECT_EQ(to_hex(address("1:2:3:4:5:6:7::").bytes()), "00010002000300040005000600070000");
+  EXPECT_EQ(to_hex(address("1::").bytes()), "00010000000000000000000000000000");
+  EXPECT_EQ(to_hex(address("1:2:3:4:5:6:192.0.2.1").bytes()), "000100020003000400050006c0000201");
+  EXPECT_EQ(to_hex(address("64:ff9b::192.0.2.1").bytes()), "0064ff9b0000000000000000c0000201");
+}
+
+/// What the system's own reader makes of `text`.
+std::optional<Address> read_by_system(const std::string& text) {
+  std::array<std::byte, 16> bytes{};
+  if (inet_pton(AF_INET, text.c_str(), bytes.data()) == 1) return Address::from_bytes(Family::V4, bytes);
+  if (inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1) return Address::from_bytes(Family::V6, bytes);
+  return std::nullopt;
+}
+
+TEST(Address, reads_text_as_the_system_does) {
+  constexpr std::string_view characters = ":::..0129afg ";
+  const std::string starts[] = {"192.0.2.1",       "2001:db8::1", "::ffff:192.0.2.1",
+                                "1:2:3:4:5:6:7:8", "::",          "fe80::a:0:0:1"};
+  SeededRandom random(1);
+  for (int round = 0; round < 50'000; ++round) {
+    std::string text = starts[random.next_u32() % std::size(starts)];
+    for (std::uint32_t edits = random.next_u32() % 4; edits != 0; --edits) {
+      const std::size_t place = random.next_u32() % (text.size() + 1);
+      const char character = characters[random.next_u32() % characters.size()];
+      switch (random.next_u32() % 3) {
+        case 0:
+          text.insert(place, 1, character);
+          break;
+        case 1:
+          text.erase(place, 1);
+          break;
+        default:
+          if (place < text.size()) text[place] = character;
+      }
+    }
+    ASSERT_EQ(Address::parse(text), read_by_system(text)) << text;
+  }
+}
+
+TEST(Address, writes_as_the_system_does_and_reads_it_back) {
+  SeededRandom random(2);
+  for (int round = 0; round < 20'000; ++round) {
+    std::array<std::byte, 16> bytes;
+    random.fill(bytes);
+    const std::uint32_t zeros = random.next_u32();  // one bit for each group
+    for (std::size_t i = 0; i < 8; ++i) {
+      if ((zeros >> i & 1) != 0) store<Be16>(bytes.data() + 2 * i, std::uint16_t{0});
+    }
+    if (load<Be32>(bytes.data()) == 0 && load<Be64>(bytes.data() + 4) == 0) continue;  // glibc writes ::192.0.2.1
+    const Address written = Address::from_bytes(round % 2 == 0 ? Family::V4 : Family::V6, bytes);
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    inet_ntop(written.is_v4() ? AF_INET : AF_INET6, bytes.data(), text.data(), text.size());
+    ASSERT_EQ(written.to_string(), text.data());
+    ASSERT_EQ(Address::parse(text.data()), written) << text.data();
+  }
 }
 
 TEST(Address, a_zero_byte_does_not_end_the_text) {
