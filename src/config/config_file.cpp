@@ -74,18 +74,18 @@ EndpointName parse_endpoint(const IniText& value) {
   const std::string_view text = value.text;
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || text.ends_with(']')) {
-    throw IniError(value, quoted(text) + " has no port: expected \"host:port\" or \"[IPv6]:port\"");
+    throw IniError(value, shown(text) + " has no port: expected \"host:port\" or \"[IPv6]:port\"");
   }
   const std::string_view port_text = text.substr(colon + 1);
   const auto port = parse_decimal(port_text, 65535);
   if (!port || *port == 0) {
-    throw IniError(text_at(value, port_text), quoted(port_text) + " is not a port: expected 1 to 65535");
+    throw IniError(text_at(value, port_text), shown(port_text) + " is not a port: expected 1 to 65535");
   }
   std::string_view host = text.substr(0, colon);
   const bool in_brackets = host.starts_with('[') && host.ends_with(']');
   if (!in_brackets && host.find(':') != std::string_view::npos) {
     throw IniError(value,
-                   quoted(host) + " is not a host: an IPv6 address stands in brackets, as in [2001:db8::1]:51820");
+                   shown(host) + " is not a host: an IPv6 address stands in brackets, as in [2001:db8::1]:51820");
   }
   EndpointName endpoint{
       .host = std::string(host), .port = static_cast<std::uint16_t>(*port), .literal = Endpoint::parse(text)};
@@ -93,10 +93,10 @@ EndpointName parse_endpoint(const IniText& value) {
     host = host.substr(1, host.size() - 2);
     endpoint.host = host;
     if (!endpoint.literal && !is_scoped_address(host)) {
-      throw IniError(text_at(value, host), quoted(host) + " is not an IPv6 address");
+      throw IniError(text_at(value, host), shown(host) + " is not an IPv6 address");
     }
   } else if (!endpoint.literal && !is_host_name(host)) {
-    throw IniError(value, quoted(host) + " is neither an IPv4 address nor a host name");
+    throw IniError(value, shown(host) + " is neither an IPv4 address nor a host name");
   }
   return endpoint;
 }
@@ -105,11 +105,11 @@ void check_namespace(const IniText& value) {
   const std::string_view text = value.text;
   if (text.starts_with("pid:")) {
     const auto pid = parse_decimal(text.substr(4), std::numeric_limits<std::int32_t>::max());
-    if (!pid || *pid == 0) throw IniError(value, quoted(text) + " names no process: expected \"pid:\" and a number");
+    if (!pid || *pid == 0) throw IniError(value, shown(text) + " names no process: expected \"pid:\" and a number");
   } else if (text.find('/') != std::string_view::npos) {
-    if (text.front() != '/') throw IniError(value, quoted(text) + " is not an absolute path");
+    if (text.front() != '/') throw IniError(value, shown(text) + " is not an absolute path");
   } else if (text == "." || text == ".." || text.size() > 255 || !std::all_of(text.begin(), text.end(), is_visible)) {
-    throw IniError(value, quoted(text) + " is not a namespace: expected a name, an absolute path or \"pid:NUMBER\"");
+    throw IniError(value, shown(text) + " is not a namespace: expected a name, an absolute path or \"pid:NUMBER\"");
   }
 }
 
@@ -162,7 +162,7 @@ class Parser {
       config_.peers.emplace_back().line = name.line;
       peer_header_ = name;
     } else {
-      throw IniError(name, "unknown section " + quoted(name.text) + ": expected [Interface] or [Peer]");
+      throw IniError(name, "unknown section " + shown(name.text) + ": expected [Interface] or [Peer]");
     }
   }
 
@@ -187,7 +187,7 @@ class Parser {
   /// A key that was broken over two lines looks like an unknown name; only what cannot be part of one is repeated.
   static std::string shown_key(std::string_view name) {
     if (name.size() > 24 || !std::all_of(name.begin(), name.end(), is_letter)) return {};
-    return ' ' + quoted(name);
+    return ' ' + shown(name);
   }
 
   void finish_peer() {
@@ -220,7 +220,7 @@ class Parser {
 
   void read_listen_port(const IniText& value) {
     const auto port = parse_decimal(value.text, 65535);
-    if (!port) throw IniError(value, quoted(value.text) + " is not a port: expected 0 to 65535");
+    if (!port) throw IniError(value, shown(value.text) + " is not a port: expected 0 to 65535");
     config_.listen_port = static_cast<std::uint16_t>(*port);
   }
 
@@ -229,7 +229,7 @@ class Parser {
     const auto mark = is_off ? 0 : parse_number(value.text, std::numeric_limits<std::uint32_t>::max());
     if (!mark) {
       throw IniError(value,
-                     quoted(value.text) + " is not a mark: expected \"off\", a number or 0x and hexadecimal digits");
+                     shown(value.text) + " is not a mark: expected \"off\", a number or 0x and hexadecimal digits");
     }
     config_.firewall_mark = static_cast<std::uint32_t>(*mark);
   }
@@ -240,7 +240,7 @@ class Parser {
       const auto prefix = Prefix::parse(item->text);
       if (!prefix) {
         throw IniError(*item,
-                       quoted(item->text) + " is not an address: expected one like 10.0.0.2/24 or fd00::2/64");
+                       shown(item->text) + " is not an address: expected one like 10.0.0.2/24 or fd00::2/64");
       }
       if (!own_addresses_.insert(prefix->address).second) {
         throw IniError(*item, prefix->address.to_string() + " stands here twice");
@@ -253,7 +253,7 @@ class Parser {
     IniText list = value;
     while (const auto item = take_list_item(list)) {
       if (!Address::parse(item->text) && !is_host_name(item->text)) {
-        throw IniError(*item, quoted(item->text) + " is neither a server's address nor a search domain");
+        throw IniError(*item, shown(item->text) + " is neither a server's address nor a search domain");
       }
       config_.dns.emplace_back(item->text);
     }
@@ -262,7 +262,7 @@ class Parser {
   void read_mtu(const IniText& value) {
     const auto mtu = parse_decimal(value.text, 65535);
     if (!mtu || *mtu < mtu_min_v4)
-      throw IniError(value, quoted(value.text) + " is not an MTU: expected 68 to 65535");
+      throw IniError(value, shown(value.text) + " is not an MTU: expected 68 to 65535");
     config_.mtu = static_cast<std::uint16_t>(*mtu);
     mtu_ = value;
   }
@@ -283,7 +283,7 @@ class Parser {
     const auto number = parse_number(value.text, std::numeric_limits<std::uint32_t>::max());
     if (!number || *number == 0) {
       throw IniError(value,
-                     quoted(value.text) +
+                     shown(value.text) +
                          " is not a table: expected \"auto\", \"off\", \"main\", \"default\", \"local\" or a number");
     }
     config_.table = {RouteTable::Kind::Number, static_cast<std::uint32_t>(*number)};
@@ -296,7 +296,7 @@ class Parser {
 
   void read_save_config(const IniText& value) {
     if (value.text != "true" && value.text != "false") {
-      throw IniError(value, quoted(value.text) + " is not a choice: expected \"true\" or \"false\"");
+      throw IniError(value, shown(value.text) + " is not a choice: expected \"true\" or \"false\"");
     }
     config_.save_config = value.text == "true";
   }
@@ -313,7 +313,7 @@ class Parser {
 
   void read_mode(const IniText& value) {
     if (value.text == "tap") throw IniError(value, "Mode \"tap\" is not available yet: only \"tun\" is");
-    if (value.text != "tun") throw IniError(value, quoted(value.text) + " is not a mode: expected \"tun\"");
+    if (value.text != "tun") throw IniError(value, shown(value.text) + " is not a mode: expected \"tun\"");
   }
 
   // One per key of [Peer].
@@ -340,7 +340,7 @@ class Parser {
     while (const auto item = take_list_item(list)) {
       const auto prefix = Prefix::parse(item->text);
       if (!prefix) {
-        throw IniError(*item, quoted(item->text) + " is not a network: expected one like 10.0.0.0/24 or fd00::/64");
+        throw IniError(*item, shown(item->text) + " is not a network: expected one like 10.0.0.0/24 or fd00::/64");
       }
       const std::size_t known = prefix_owners_.size();
       if (const auto owner = prefix_owners_.insert(*prefix, self)) {
@@ -356,7 +356,7 @@ class Parser {
   void read_persistent_keepalive(const IniText& value) {
     const auto seconds = equal_ignoring_case(value.text, "off") ? 0 : parse_decimal(value.text, 65535);
     if (!seconds)
-      throw IniError(value, quoted(value.text) + " is not an interval: expected \"off\" or 0 to 65535 seconds");
+      throw IniError(value, shown(value.text) + " is not an interval: expected \"off\" or 0 to 65535 seconds");
     peer().persistent_keepalive = std::chrono::seconds(*seconds);
   }
 

@@ -106,10 +106,10 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lowered(x) == lowered(y); });
 }
 
-std::string quoted(std::string_view text) {
-  constexpr std::size_t shown = 64;
+std::string shown(std::string_view text) {
+  constexpr std::size_t length_max = 64;
   if (could_be_key(text)) return "this text (not shown, it could be a key)";
-  return '\'' + printable(text.substr(0, shown)) + (text.size() > shown ? "...'" : "'");
+  return '\'' + printable(text.substr(0, length_max)) + (text.size() > length_max ? "...'" : "'");
 }
 
 }  // namespace culvert

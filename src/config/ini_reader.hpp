@@ -58,6 +58,6 @@ std::optional<IniText> take_list_item(IniText& list);
 
 /// `text` in quotes, fit for a terminal and a log: bytes outside 0x20…0x7e as \xNN, long text cut, and text that could
 /// be a key or a part of one left out.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string shown(std::string_view text);
 
 }  // namespace culvert

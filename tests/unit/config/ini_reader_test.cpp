@@ -157,21 +157,21 @@ TEST(EqualIgnoringCase, compares_ascii_letters_only) {
   EXPECT_FALSE(equal_ignoring_case("[", "{"));
 }
 
-TEST(Quoted, escapes_what_a_terminal_could_misread) {
-  EXPECT_EQ(quoted("a\x1b[31mb\xff\xc3\xa4\n\t~ "), "'a\\x1b[31mb\\xff\\xc3\\xa4\\x0a\\x09~ '");
+TEST(Shown, escapes_what_a_terminal_could_misread) {
+  EXPECT_EQ(shown("a\x1b[31mb\xff\xc3\xa4\n\t~ "), "'a\\x1b[31mb\\xff\\xc3\\xa4\\x0a\\x09~ '");
 }
 
-TEST(Quoted, cuts_long_text) {
+TEST(Shown, cuts_long_text) {
   const std::string text = std::string(16, 'a') + '.' + std::string(16, 'b') + '.' + std::string(24, 'c') + ".dddddd";
-  EXPECT_EQ(quoted(text.substr(0, 64)), '\'' + text.substr(0, 64) + '\'');
-  EXPECT_EQ(quoted(text), '\'' + text.substr(0, 64) + "...'");
+  EXPECT_EQ(shown(text.substr(0, 64)), '\'' + text.substr(0, 64) + '\'');
+  EXPECT_EQ(shown(text), '\'' + text.substr(0, 64) + "...'");
 }
 
-TEST(Quoted, leaves_out_what_could_be_a_key) {
+TEST(Shown, leaves_out_what_could_be_a_key) {
   constexpr std::string_view instead = "this text (not shown, it could be a key)";
-  EXPECT_EQ(quoted("gI6EdUSYvn8ugXOt8QQD6Yc+JyiZxIhp3GInSWRfWGE="), instead);
-  EXPECT_EQ(quoted("host.example gI6EdUSYvn8ugXOt8QQD6Yc+Jyi"), instead);
-  EXPECT_EQ(quoted("808e847548 98be7f2e8173adf10403e9873e2728"), instead);
+  EXPECT_EQ(shown("gI6EdUSYvn8ugXOt8QQD6Yc+JyiZxIhp3GInSWRfWGE="), instead);
+  EXPECT_EQ(shown("host.example gI6EdUSYvn8ugXOt8QQD6Yc+Jyi"), instead);
+  EXPECT_EQ(shown("808e847548 98be7f2e8173adf10403e9873e2728"), instead);
 }
 
 }  // namespace
