@@ -5,13 +5,13 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <system_error>
 
 #include "culvert/io/clock.hpp"
+#include "rethrow.hpp"
 
 namespace culvert {
 namespace asio = boost::asio;
@@ -36,9 +36,15 @@ bool is_would_block(const boost::system::error_code& error) {
 /// A descriptor for waiting only; its owner keeps and uses the original.
 struct Worker::Port {
   Port(asio::io_context& io, int fd) : descriptor(io) {
-    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor to wait on");
-    descriptor.assign(copy);
+    UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!copy.is_open()) throw std::system_error(errno, std::system_category(), "duplicating a descriptor to wait on");
+    descriptor.assign(copy.get());
+    (void)copy.release();
+  }
+  void close() {
+    boost::system::error_code ignored;
+    device = nullptr;
+    descriptor.close(ignored);
   }
   asio::posix::stream_descriptor descriptor;
   TunDevice* device = nullptr;
@@ -49,26 +55,26 @@ Worker::Worker(asio::io_context& io, Engine& engine, UdpSocketPair& sockets)
   for (const auto& socket : {std::ref(sockets.v4), std::ref(sockets.v6)}) {
     if (!socket.get()) continue;
     ports_.push_back(std::make_shared<Port>(io, socket.get()->fd()));
-    asio::co_spawn(io, carry_inbound(*socket.get(), ports_.back()), asio::detached);
+    asio::co_spawn(io, carry_inbound(*socket.get(), ports_.back()), rethrow);
   }
   ports_.push_back(std::make_shared<Port>(io, timer_.fd()));
-  asio::co_spawn(io, keep_deadlines(ports_.back()), asio::detached);
+  asio::co_spawn(io, keep_deadlines(ports_.back()), rethrow);
 }
 
-Worker::~Worker() = default;
+Worker::~Worker() {
+  // The frames of the coroutines hold ports, too, and live as long as the io_context.
+  for (const auto& port : ports_) port->close();
+  set_device(nullptr);
+}
 
 void Worker::set_device(TunDevice* device) {
-  if (device_port_) {
-    boost::system::error_code ignored;
-    device_port_->device = nullptr;
-    device_port_->descriptor.close(ignored);
-  }
+  if (device_port_) device_port_->close();
   device_port_.reset();
   frames_.set_device(device);
   if (!device) return;
   device_port_ = std::make_shared<Port>(io_, device->fd());
   device_port_->device = device;
-  asio::co_spawn(io_, carry_outbound(device_port_), asio::detached);
+  asio::co_spawn(io_, carry_outbound(device_port_), rethrow);
 }
 
 asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
@@ -111,7 +117,8 @@ asio::awaitable<void> Worker::carry_inbound(UdpSocket& socket, std::shared_ptr<P
     if (may_have_more) {
       co_await asio::post(io_, asio::use_awaitable);
     } else {
-      co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
+      const auto [failed] = co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
+      if (failed) co_return;
     }
     const Now now = read_clocks();
     may_have_more = true;
@@ -143,7 +150,8 @@ asio::awaitable<void> Worker::carry_inbound(UdpSocket& socket, std::shared_ptr<P
 
 asio::awaitable<void> Worker::keep_deadlines(std::shared_ptr<Port> port) {
   for (;;) {
-    co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
+    const auto [failed] = co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
+    if (failed) co_return;
     timer_.acknowledge();
     on_deadline();
   }
