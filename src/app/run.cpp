@@ -56,6 +56,8 @@ int check_command(const std::string& file) {
   const Config config = read_config_file(path);
   refuse_unsupported(config);
   const std::string name = device_name_of(path);
+  // The namespaces themselves may not exist yet.
+  if (config.device_namespace == config.socket_namespace) refuse_default_route_loop(config);
   fmt::print("{}: OK, device {}, {} address(es), {} peer(s)\n", path, name, config.addresses.size(),
              config.peers.size());
   return 0;

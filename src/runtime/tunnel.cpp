@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <system_error>
 
 #include "culvert/io/clock.hpp"
 #include "culvert/io/netlink.hpp"
 #include "culvert/runtime/device_setup.hpp"
+#include "rethrow.hpp"
 
 namespace culvert {
 namespace asio = boost::asio;
@@ -25,10 +25,16 @@ NetworkNamespace open_namespace(const std::string& specification) {
   return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
 }
 
-/// What to send and where is decided by routes; a default route into the tunnel must not catch the tunnel's own
-/// datagrams.
-void refuse_default_route_loop(const Config& config, const NetworkNamespace& device, const NetworkNamespace& socket) {
-  if (config.table.kind != RouteTable::Kind::Auto || device.identity() != socket.identity()) return;
+UdpSocketPair bind_sockets(const Config& config, const NetworkNamespace& device, const NetworkNamespace& where) {
+  if (device.identity() == where.identity()) refuse_default_route_loop(config);
+  const ScopedNamespace inside(where);
+  return UdpSocketPair::bind(config.listen_port.value_or(0), config.firewall_mark.value_or(0));
+}
+
+}  // namespace
+
+void refuse_default_route_loop(const Config& config) {
+  if (config.table.kind != RouteTable::Kind::Auto) return;
   for (const PeerConfig& peer : config.peers) {
     for (const Prefix& prefix : peer.allowed_ips) {
       if (prefix.length != 0) continue;
@@ -40,13 +46,6 @@ void refuse_default_route_loop(const Config& config, const NetworkNamespace& dev
   }
 }
 
-UdpSocketPair bind_sockets(const Config& config, const NetworkNamespace& where) {
-  const ScopedNamespace inside(where);
-  return UdpSocketPair::bind(config.listen_port.value_or(0), config.firewall_mark.value_or(0));
-}
-
-}  // namespace
-
 Tunnel::Tunnel(asio::io_context& io, Config config, std::string name)
     : io_(io),
       config_(std::move(config)),
@@ -54,8 +53,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name)
       device_namespace_(open_namespace(config_.device_namespace)),
       socket_namespace_(open_namespace(config_.socket_namespace)),
       engine_(random_, config_.mtu.value_or(limits::default_mtu)),
-      sockets_((refuse_default_route_loop(config_, device_namespace_, socket_namespace_),
-                bind_sockets(config_, socket_namespace_))),
+      sockets_(bind_sockets(config_, device_namespace_, socket_namespace_)),
       device_(set_up_device(name_, config_, device_namespace_)),
       timestamps_(public_key_of(config_.private_key)),
       worker_(std::make_unique<Worker>(io, engine_, sockets_)),
@@ -162,7 +160,6 @@ void Tunnel::look_up(const PublicKey& key) {
 
 void Tunnel::looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoints, const std::string& error) {
   PeerState& state = peers_[key];
-  state.is_looking_up = false;
   const Peer* peer = engine_.find_peer(key);
   if (!peer || !state.config) return;
   std::vector<Endpoint> usable;
@@ -177,9 +174,13 @@ void Tunnel::looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoi
     }
     auto timer = std::make_shared<asio::steady_timer>(io_, state.lookup_backoff);
     state.lookup_backoff = std::min(state.lookup_backoff * 2, lookup_backoff_max);
-    timer->async_wait([this, key, timer](boost::system::error_code) { look_up(key); });
+    timer->async_wait([this, key, timer](boost::system::error_code) {
+      peers_[key].is_looking_up = false;
+      look_up(key);
+    });
     return;
   }
+  state.is_looking_up = false;
   state.lookup_backoff = std::chrono::seconds(2);
   // A peer that does not answer at one of its addresses may do so at the next.
   const bool had_path = peer->path.has_value();
@@ -201,6 +202,7 @@ void Tunnel::restore_device() {
   device_.reset();
   try {
     device_.emplace(set_up_device(name_, config_, device_namespace_));
+    worker_->set_device(&*device_);
   } catch (const std::exception& error) {
     if (device_log_.allow(read_clocks().time)) {
       spdlog::warn("the device was deleted and cannot be made again: {}; trying each second", error.what());
@@ -212,7 +214,6 @@ void Tunnel::restore_device() {
     return;
   }
   spdlog::warn("device {} was deleted by somebody; it was made again", name_);
-  worker_->set_device(&*device_);
   watch_links();
 }
 
@@ -227,7 +228,7 @@ void Tunnel::watch_links() {
     const int copy = ::fcntl(links_->fd(), F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
     links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
-    asio::co_spawn(io_, follow_links(links_ready_), asio::detached);
+    asio::co_spawn(io_, follow_links(links_ready_), rethrow);
   } catch (const std::exception& error) {
     spdlog::warn("changes of the device's MTU will not be noticed: {}", error.what());
   }
@@ -241,10 +242,14 @@ asio::awaitable<void> Tunnel::follow_links(std::shared_ptr<asio::posix::stream_d
     bool is_overrun = false;
     bool is_gone = false;
     const std::string name = device_->name();
-    for (const LinkEvent& event : links_->take(is_overrun)) {
-      if (event.name != name) continue;
-      is_gone = event.is_gone;
-      if (!event.is_gone) engine_.set_mtu(event.mtu);
+    try {
+      for (const LinkEvent& event : links_->take(is_overrun)) {
+        if (event.name != name) continue;
+        is_gone = event.is_gone;
+        if (!event.is_gone) engine_.set_mtu(event.mtu);
+      }
+    } catch (const std::system_error&) {
+      is_overrun = true;
     }
     if (is_gone || is_overrun) {
       links_ready_.reset();

@@ -23,6 +23,10 @@
 
 namespace culvert {
 
+/// Throws ConfigError if AllowedIPs route everything into the tunnel by themselves, which must not be where device and
+/// sockets share a network namespace: the tunnel's own datagrams would go into the tunnel.
+void refuse_default_route_loop(const Config& config);
+
 /// Everything is set up by the constructor and undone by the destructor, or by the kernel when the process is killed:
 /// the device lives as long as its descriptor. Lives on the thread that runs `io`; the io_context has stopped when it
 /// is destroyed.
@@ -47,7 +51,7 @@ class Tunnel {
   struct PeerState {
     const PeerConfig* config = nullptr;
     bool is_up = false;
-    bool is_looking_up = false;
+    bool is_looking_up = false;  ///< or waits to try that again: one lookup at a time
     std::size_t next_candidate = 0;
     std::chrono::seconds lookup_backoff{2};
   };
@@ -78,7 +82,7 @@ class Tunnel {
   boost::asio::steady_timer device_retry_;
   std::unordered_map<PublicKey, PeerState> peers_;
   LogLimit event_log_;
-  LogLimit device_log_;
+  LogLimit device_log_{1, std::chrono::seconds(60)};
 };
 
 }  // namespace culvert
