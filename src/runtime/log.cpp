@@ -5,6 +5,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
+#include <climits>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -14,15 +15,21 @@
 namespace culvert {
 namespace {
 
+constexpr std::size_t line_size_max = PIPE_BUF;
+
 class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    // A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)), and a log line is shorter than that.
+    // A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)).
     pollfd ready{STDERR_FILENO, POLLOUT, 0};
     if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), std::min<std::size_t>(line.size(), 4096));
+    if (line.size() > line_size_max) {
+      line.resize(line_size_max);
+      line[line_size_max - 1] = '\n';
+    }
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
   }
   void flush_() override {}
 };

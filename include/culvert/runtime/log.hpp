@@ -6,6 +6,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "culvert/base/printable.hpp"
 #include "culvert/base/time.hpp"
