@@ -12,12 +12,14 @@
 #include <cstring>
 #include <mutex>
 
+#include "culvert/base/endian.hpp"
 #include "culvert/io/unique_fd.hpp"
 
 namespace culvert {
 namespace {
 
 constexpr std::size_t text_size = 24;  // 12 bytes in hexadecimal
+constexpr std::uint32_t nanoseconds_per_second = 1'000'000'000;
 
 std::string to_hex(ByteView bytes) {
   std::string text;
@@ -77,6 +79,10 @@ std::optional<Tai64n> TimestampStore::load() const {
     }
     bytes[i] = std::byte(value);
   }
+  // https://cr.yp.to/libtai/tai64.html: seconds of 2^63 and above are reserved. To continue there, or above a second's
+  // last nanosecond, would lock us out of our peers.
+  const bool is_time = bytes[0] < std::byte{0x80} && culvert::load<Be32>(&bytes[8]) < nanoseconds_per_second;
+  if (text[text_size] != '\n' || !is_time) return std::nullopt;
   return Tai64n(bytes);
 }
 
@@ -97,7 +103,9 @@ void TimestampStore::State::write() {
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return complain("creating");
   const std::string text = to_hex(timestamp.bytes()) + "\n";
   const std::string fresh = path + ".new";
-  UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  // One left by a process that was killed may have another mode, or be no file at all.
+  ::unlink(fresh.c_str());
+  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file.is_open()) return complain("opening");
   if (::write(file.get(), text.data(), text.size()) != ssize_t(text.size()) || ::fsync(file.get()) != 0 ||
       ::rename(fresh.c_str(), path.c_str()) != 0) {
