@@ -17,10 +17,12 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "culvert/config/config_file.hpp"
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/crypto/keys.hpp"
 #include "culvert/io/unique_fd.hpp"
 #include "culvert/runtime/control_socket.hpp"
+#include "culvert/runtime/wiped_string.hpp"
 
 namespace culvert {
 namespace {
@@ -46,7 +48,7 @@ std::uint64_t number(const Fields& fields, std::string_view key) {
   return value;
 }
 
-std::string ask(const std::string& name) {
+WipedString ask(const std::string& name) {
   const std::string path = std::string(control_socket_folder) + "/" + name + ".sock";
   const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
@@ -56,6 +58,7 @@ std::string ask(const std::string& name) {
   std::copy(path.begin(), path.end(), address.sun_path);
   const timeval patience{5, 0};
   ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);  // for connect(), too
   if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw std::system_error(errno, std::system_category(),
                             errno == EACCES ? "asking tunnel " + name + " at " + path + " (try as root)"
@@ -65,14 +68,13 @@ std::string ask(const std::string& name) {
   if (::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) != ssize_t(request.size())) {
     throw std::system_error(errno, std::system_category(), "asking tunnel " + name);
   }
-  std::string answer;
-  std::vector<char> chunk(65536);
+  WipedString answer;
+  std::vector<char, WipingAllocator<char>> chunk(65536);
   while (!answer.ends_with("\n\n")) {
     const ssize_t got = ::recv(client.get(), chunk.data(), chunk.size(), 0);
     if (got <= 0) throw std::runtime_error("tunnel " + name + " did not answer in full");
     answer.append(chunk.data(), static_cast<std::size_t>(got));
   }
-  wipe(std::as_writable_bytes(std::span(chunk)));
   return answer;
 }
 
@@ -84,7 +86,7 @@ std::string base64_of_hex(std::string_view hex) {
 
 TunnelReport report_of(const std::string& name) {
   TunnelReport report{name, {}, {}, {}};
-  std::string answer = ask(name);
+  const WipedString answer = ask(name);
   std::string_view rest = answer;
   Fields* fields = &report.device;
   while (!rest.empty()) {
@@ -107,7 +109,6 @@ TunnelReport report_of(const std::string& name) {
     }
     fields->emplace_back(key, key == "public_key" ? base64_of_hex(value) : std::string(value));
   }
-  wipe(std::as_writable_bytes(std::span(answer)));
   return report;
 }
 
@@ -121,8 +122,10 @@ std::vector<std::string> running_tunnels() {
   }
   constexpr std::string_view ending = ".sock";
   while (const dirent* entry = ::readdir(folder.get())) {
-    const std::string_view name = entry->d_name;
-    if (name.ends_with(ending)) names.emplace_back(name.substr(0, name.size() - ending.size()));
+    std::string_view name = entry->d_name;
+    if (!name.ends_with(ending)) continue;
+    name.remove_suffix(ending.size());
+    if (is_interface_name(name)) names.emplace_back(name);
   }
   std::ranges::sort(names);
   return names;
@@ -237,19 +240,28 @@ boost::json::object json_of(const TunnelReport& report) {
   return tunnel;
 }
 
+/// One tunnel that does not answer must not hide the others.
+bool complain(const std::exception& error) {
+  fmt::print(stderr, "culvert: {}\n", error.what());
+  return true;
+}
+
 }  // namespace
 
 int show_command(const std::string& name, bool as_json) {
   std::vector<TunnelReport> reports;
+  bool has_failed = false;
   if (!name.empty()) {
     reports.push_back(report_of(name));
   } else {
     for (const std::string& running : running_tunnels()) {
       try {
         reports.push_back(report_of(running));
-      } catch (const std::system_error& gone) {
+      } catch (const std::system_error& error) {
         // A socket file whose process was killed is no tunnel.
-        if (gone.code().value() != ECONNREFUSED && gone.code().value() != ENOENT) throw;
+        if (error.code().value() != ECONNREFUSED && error.code().value() != ENOENT) has_failed |= complain(error);
+      } catch (const std::runtime_error& error) {
+        has_failed |= complain(error);
       }
     }
   }
@@ -257,14 +269,14 @@ int show_command(const std::string& name, bool as_json) {
     boost::json::array all;
     for (const TunnelReport& report : reports) all.push_back(json_of(report));
     fmt::print("{}\n", boost::json::serialize(all));
-    return 0;
+    return has_failed ? 1 : 0;
   }
   for (const TunnelReport& report : reports) {
     if (&report != &reports.front()) fmt::print("\n");
     print_people(report);
   }
-  if (reports.empty()) fmt::print("no tunnel is running\n");
-  return 0;
+  if (reports.empty() && !has_failed) fmt::print("no tunnel is running\n");
+  return has_failed ? 1 : 0;
 }
 
 }  // namespace culvert
