@@ -1,10 +1,14 @@
 // The program: command line, and the one place where errors end up.
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <system_error>
 
 #include "commands.hpp"
 #include "culvert/crypto/initialize.hpp"
@@ -69,14 +73,31 @@ int run_program(int argc, char** argv) {
   return status_usage;
 }
 
+/// Otherwise the tunnel's device or socket would take the place of a standard stream that is missing, and log lines
+/// would go there. Reading and writing still fails on what is opened here (O_PATH).
+void occupy_standard_streams() {
+  int fd = -1;
+  do {
+    fd = ::open("/dev/null", O_PATH | O_CLOEXEC);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) ::close(fd);
+}
+
+void flush_standard_output() {
+  if (std::fflush(stdout) != 0) throw std::system_error(errno, std::system_category(), "writing to standard output");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_standard_streams();
   // Keys must not end up in a core file.
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   try {
-    return run_program(argc, argv);
+    const int status = run_program(argc, argv);
+    flush_standard_output();
+    return status;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "culvert: %s\n", error.what());
     return status_failed;
