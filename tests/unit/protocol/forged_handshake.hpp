@@ -41,6 +41,7 @@ class ForgedHandshake {
   }
 
   void set_forgery(const Forgery& forgery) { forgery_ = forgery; }
+  [[nodiscard]] const Digest& chaining_key() const { return chaining_key_; }
 
   /// `es` and `ss` as the forger believes them to be.
   MessageInitiation initiation(SessionIndex sender, const PublicKey& ephemeral, const PublicKey& initiator,

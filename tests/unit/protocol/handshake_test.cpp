@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "culvert/protocol/limits.hpp"
@@ -451,6 +452,76 @@ TEST_F(HandshakeTest, an_initiation_of_the_peer_takes_the_place_of_ours) {
   MessageResponse answer;
   ASSERT_TRUE(initiator_.create_response(answer, SessionIndex(3), random_));
   EXPECT_TRUE(responder_.consume_response(answer).has_value());
+}
+
+// What must not stay behind (forward secrecy).
+
+class HandshakeResidue : public HandshakeTest {
+ protected:
+  /// An initiation, and the ephemeral secret it was made with.
+  std::pair<MessageInitiation, SecretKey> initiation_with_secret(int ticks = 0) {
+    SeededRandom same = random_;
+    return {initiation(ticks), generate_secret_key(same)};
+  }
+  /// Occurrences in the pool of secrets, which is one slab of 64 KiB for as few of them as there are here.
+  std::size_t count_in_pool(KeyView needle) const {
+    constexpr std::uintptr_t slab_size = 65536;
+    const auto somewhere = reinterpret_cast<std::uintptr_t>(alice_.secret.bytes().data());
+    const std::span slab(reinterpret_cast<const std::byte*>(somewhere / slab_size * slab_size), slab_size);
+    std::size_t count = 0;
+    for (std::size_t offset = 0; offset < slab_size; offset += key_size) {
+      if (std::ranges::equal(slab.subspan(offset, key_size), needle)) ++count;
+    }
+    return count;
+  }
+  /// Occurrences besides our own copy.
+  std::size_t others_of(const SecretKey& secret) const { return count_in_pool(secret.bytes()) - 1; }
+};
+
+TEST_F(HandshakeResidue, the_ephemeral_secret_is_gone_once_the_response_is_consumed) {
+  const auto [message, secret] = initiation_with_secret();
+  EXPECT_EQ(others_of(secret), 1u) << "it is still needed";
+  ASSERT_EQ(respond_to(message), none);
+  ASSERT_TRUE(initiator_.consume_response(response()).has_value());
+  EXPECT_EQ(others_of(secret), 0u);
+}
+
+TEST_F(HandshakeResidue, the_ephemeral_secret_is_gone_when_another_initiation_takes_its_place) {
+  const auto [ours, our_secret] = initiation_with_secret();
+  const auto [again, second_secret] = initiation_with_secret(1);
+  EXPECT_EQ(others_of(our_secret), 0u);
+  EXPECT_EQ(others_of(second_secret), 1u);
+  MessageInitiation theirs;
+  ASSERT_TRUE(responder_.create_initiation(theirs, responder_index, timestamp(0), random_));
+  ASSERT_EQ(consume(initiator_, alice_, theirs, now_), none);
+  EXPECT_EQ(others_of(second_secret), 0u);
+}
+
+TEST_F(HandshakeResidue, the_responders_ephemeral_secret_is_gone_with_the_response) {
+  ASSERT_EQ(respond_to(initiation()), none);
+  SeededRandom same = random_;
+  static_cast<void>(response());
+  EXPECT_EQ(others_of(generate_secret_key(same)), 0u);
+}
+
+TEST_F(HandshakeResidue, clearing_wipes_the_ephemeral_secret) {
+  const auto [message, secret] = initiation_with_secret();
+  initiator_.clear();
+  EXPECT_EQ(others_of(secret), 0u);
+}
+
+TEST_F(HandshakeResidue, the_chaining_key_is_gone_once_the_session_is_derived) {
+  const auto message = initiation();
+  ForgedHandshake forged(bob_.public_key, {});
+  forged.follow(message, bob_.secret, alice_.public_key);
+  const SecretKey ephemeral = generate_secret_key(random_);
+  const auto answer = forged.response(responder_index, initiator_index, public_key_of(ephemeral),
+                                      exchange(ephemeral, PublicKey(message.ephemeral)),
+                                      exchange(ephemeral, alice_.public_key), preshared_key(1));
+  ASSERT_TRUE(initiator_.consume_response(answer).has_value());
+  EXPECT_EQ(count_in_pool(forged.chaining_key()), 1u);
+  ASSERT_TRUE(initiator_.derive_session(now_));
+  EXPECT_EQ(count_in_pool(forged.chaining_key()), 0u);
 }
 
 // Keys that change.

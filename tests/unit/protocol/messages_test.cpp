@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 namespace culvert {
@@ -13,6 +15,12 @@ std::vector<std::byte> datagram_of(std::uint32_t type, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) datagram[i] = static_cast<std::byte>(i);
   store<Le32>(datagram.data(), type);
   return datagram;
+}
+
+/// Why `datagram` is refused; nothing when it is not.
+std::optional<DropReason> refusal(ByteSpan datagram) {
+  const auto message = parse_message(datagram);
+  return message ? std::nullopt : std::optional(message.error());
 }
 
 struct FixedSize {
@@ -31,7 +39,7 @@ TEST_P(FixedSizeMessage, is_recognized_at_its_exact_length_only) {
 
   for (const std::size_t wrong : {std::size_t{4}, size - 1, size + 1, std::size_t{1500}}) {
     auto other = datagram_of(type, wrong);
-    EXPECT_EQ(parse_message(other).error(), DropReason::DatagramLength) << wrong;
+    EXPECT_EQ(refusal(other), DropReason::DatagramLength) << wrong;
   }
 }
 
@@ -55,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(Types, FixedSizeMessage,
 
 TEST(ParseMessage, takes_data_from_32_bytes_on) {
   auto short_one = datagram_of(4, 31);
-  EXPECT_EQ(parse_message(short_one).error(), DropReason::DatagramLength);
+  EXPECT_EQ(refusal(short_one), DropReason::DatagramLength);
   for (const std::size_t size : {std::size_t{32}, std::size_t{33}, std::size_t{65507}}) {
     auto datagram = datagram_of(4, size);
     const auto message = parse_message(datagram);
@@ -90,7 +98,7 @@ TEST(ParseMessage, reads_indices_in_little_endian_order) {
 TEST(ParseMessage, refuses_unknown_types) {
   for (const std::uint32_t type : {0u, 5u, 0xffu, 0xffffffffu}) {
     auto datagram = datagram_of(type, 148);
-    EXPECT_EQ(parse_message(datagram).error(), DropReason::MessageType) << type;
+    EXPECT_EQ(refusal(datagram), DropReason::MessageType) << type;
   }
 }
 
@@ -100,7 +108,7 @@ TEST(ParseMessage, refuses_reserved_bytes_that_are_not_zero) {
     for (std::size_t reserved = 1; reserved <= 3; ++reserved) {
       auto datagram = datagram_of(type, sizes[type - 1]);
       datagram[reserved] = std::byte{1};
-      EXPECT_EQ(parse_message(datagram).error(), DropReason::MessageType) << type << ' ' << reserved;
+      EXPECT_EQ(refusal(datagram), DropReason::MessageType) << type << ' ' << reserved;
     }
   }
 }
@@ -108,13 +116,13 @@ TEST(ParseMessage, refuses_reserved_bytes_that_are_not_zero) {
 TEST(ParseMessage, refuses_datagrams_without_a_whole_type) {
   for (std::size_t size = 0; size < 4; ++size) {
     std::vector<std::byte> datagram(size, std::byte{1});
-    EXPECT_EQ(parse_message(datagram).error(), DropReason::DatagramLength) << size;
+    EXPECT_EQ(refusal(datagram), DropReason::DatagramLength) << size;
   }
 }
 
 TEST(ParseMessage, takes_the_length_from_the_type_not_the_other_way_round) {
   auto datagram = datagram_of(1, 92);
-  EXPECT_EQ(parse_message(datagram).error(), DropReason::DatagramLength);
+  EXPECT_EQ(refusal(datagram), DropReason::DatagramLength);
 }
 
 }  // namespace

@@ -218,6 +218,15 @@ TEST_F(LoadMeterTest, is_bounded_and_recovers) {
   EXPECT_EQ(meter_.size(), 1u);
 }
 
+TEST_F(LoadMeterTest, keeps_a_source_that_has_not_drained_when_it_forgets_idle_ones) {
+  ASSERT_EQ(demanded(bob, 1), 0u);
+  now_ += 950ms;
+  ASSERT_EQ(demanded(alice, 256), 0u);
+  now_ += 50ms;
+  EXPECT_EQ(demanded(alice, 65), 1u);
+  EXPECT_EQ(meter_.size(), 1u);
+}
+
 TEST_F(LoadMeterTest, keeps_a_loaded_source_when_it_forgets_idle_ones) {
   ASSERT_EQ(demanded(bob, 1), 0u);
   now_ += 900ms;
