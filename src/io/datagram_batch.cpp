@@ -65,6 +65,7 @@ bool may_be_source(int error) noexcept {
     case EINVAL:
     case EADDRNOTAVAIL:
     case ENETUNREACH:
+    case ENETDOWN:
     case EHOSTUNREACH:
     case ENODEV:
     case ENXIO:
@@ -205,7 +206,7 @@ DatagramBatch::~DatagramBatch() = default;
 ByteSpan DatagramBatch::reserve(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept {
   Storage& storage = *storage_;
   storage.reserved_size = 0;
-  if (size == 0 || size > largest_datagram) return {};
+  if (size > largest_datagram) return {};
   const bool is_full =
       storage.v4.count + storage.v6.count == storage.capacity || size > storage.arena_size - storage.used;
   if (is_full) storage.flush();
