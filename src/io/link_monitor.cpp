@@ -6,6 +6,9 @@
 #include <net/if.h>
 #include <netlink/msg.h>
 
+#include <array>
+#include <utility>
+
 #include "errors.hpp"
 #include "nl.hpp"
 
@@ -67,7 +70,6 @@ int LinkMonitor::fd() const noexcept {
 
 std::vector<LinkEvent> LinkMonitor::take(bool& is_overrun) {
   is_overrun = false;
-  state_->events.clear();
   for (;;) {
     const int code = nl_recvmsgs_default(state_->socket.get());
     if (code >= 0 || code == -NLE_INTR) continue;
@@ -76,7 +78,7 @@ std::vector<LinkEvent> LinkMonitor::take(bool& is_overrun) {
     if (code != -NLE_NOMEM) throw_nl_error(code, "cannot read news of network interfaces over netlink");
     is_overrun = true;
   }
-  return std::move(state_->events);
+  return std::exchange(state_->events, {});
 }
 
 }  // namespace culvert
