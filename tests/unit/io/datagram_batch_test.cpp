@@ -4,14 +4,33 @@
 #include <gmock/gmock.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <deque>
 #include <string>
 #include <vector>
 
 #include "culvert/io/tun_device.hpp"
 #include "support/own_namespace.hpp"
-#include "support/restrictions.hpp"
+
+// What the next calls of sendmmsg on this thread do: fail with the errno given, or send but one datagram.
+thread_local std::deque<int> scripted_answers;
+constexpr int one_only = -1;
+
+// Takes the place of libc's, so that a test can script the errors that a kernel gives when it is in trouble.
+extern "C" int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+  int answer = 0;
+  if (!scripted_answers.empty()) {
+    answer = scripted_answers.front();
+    scripted_answers.pop_front();
+  }
+  if (answer > 0) {
+    errno = answer;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_sendmmsg, fd, messages, answer == one_only ? 1U : count, flags));
+}
 
 namespace culvert {
 namespace {
@@ -64,7 +83,9 @@ using Texts = std::vector<std::string>;
 
 // Two ends in one namespace, with three addresses of each family to tell apart.
 struct Ends {
-  Ends() { output_of("for n in 1 2 3; do ip addr add 10.7.0.$n/32 dev lo && ip addr add fd07::$n/128 dev lo; done"); }
+  Ends() {
+    output_of("for n in 1 2 3; do ip addr add 10.7.0.$n/32 dev lo && ip addr add fd07::$n/128 dev lo nodad; done");
+  }
   UdpSocketPair ours = UdpSocketPair::bind(0, 0);
   UdpSocketPair theirs = UdpSocketPair::bind(0, 0);
   DatagramBatch batch{ours};
@@ -262,6 +283,12 @@ TEST(DatagramBatch, sends_without_the_source_when_that_address_is_gone) {
     EXPECT_EQ(ends.batch.counters().sent, 9U);
     EXPECT_EQ(ends.batch.counters().refused, 0U);
     EXPECT_EQ(ends.batch.counters().source_forgotten, 6U);
+
+    put(ends.batch, ends.to("10.7.0.1", "10.7.0.3"), "4");
+    put(ends.batch, ends.to("fd07::1", "fd07::3"), "4");
+    ends.batch.flush();
+    EXPECT_EQ(ends.batch.counters().sent, 11U);
+    EXPECT_EQ(ends.batch.counters().source_forgotten, 6U);
   });
 }
 
@@ -299,32 +326,91 @@ TEST(DatagramBatch, counts_datagrams_of_a_missing_family_as_refused) {
   });
 }
 
-TEST(DatagramBatch, drops_the_rest_when_the_kernel_has_no_room) {
+TEST(DatagramBatch, drops_the_rest_when_the_kernel_has_no_room_and_goes_on_with_the_next_batch) {
   for (const int error : {ENOBUFS, EAGAIN, ENOMEM}) {
     in_own_namespace([error] {
       Ends ends;
-      for (int i = 0; i < 10; ++i) put(ends.batch, ends.to("10.7.0.1", "10.7.0.2"), "x");
-      test::fail_system_call(SYS_sendmmsg, error);
+      put(ends.batch, ends.to("127.0.0.1"), "1");
+      put(ends.batch, ends.to("127.0.0.1"), "2");
+      put(ends.batch, ends.to("127.0.0.1"), "3");
+      put(ends.batch, ends.to("::1"), "4");
+      scripted_answers = {one_only, error};
       ends.batch.flush();
-      EXPECT_EQ(ends.batch.counters().refused, 10U);
-      put(ends.batch, ends.to("127.0.0.1"), "x");
+      EXPECT_EQ(texts(*ends.theirs.v4), Texts{"1"});
+      EXPECT_EQ(texts(*ends.theirs.v6), Texts{"4"});
+      EXPECT_EQ(ends.batch.counters().refused, 2U);
+      EXPECT_EQ(ends.batch.counters().sent, 2U);
+      put(ends.batch, ends.to("127.0.0.1"), "5");
       ends.batch.flush();
-      EXPECT_EQ(ends.batch.counters().refused, 11U);
-      EXPECT_EQ(ends.batch.counters().sent, 0U);
+      EXPECT_EQ(texts(*ends.theirs.v4), Texts{"5"});
     });
   }
 }
 
-TEST(DatagramBatch, survives_a_kernel_that_refuses_everything) {
-  for (const int error : {EPERM, EINVAL, EMSGSIZE, EBADF}) {
+TEST(DatagramBatch, sends_all_when_the_kernel_takes_few_at_a_time_or_is_interrupted) {
+  in_own_namespace([] {
+    Ends ends;
+    for (const char* text : {"1", "2", "3", "4"}) put(ends.batch, ends.to("127.0.0.1"), text);
+    scripted_answers = {one_only, EINTR, one_only, EINTR, EINTR};
+    ends.batch.flush();
+    EXPECT_EQ(texts(*ends.theirs.v4), (Texts{"1", "2", "3", "4"}));
+    EXPECT_EQ(ends.batch.counters().sent, 4U);
+    EXPECT_EQ(ends.batch.counters().refused, 0U);
+  });
+}
+
+TEST(DatagramBatch, an_error_that_has_nothing_to_do_with_the_source_is_not_answered_by_another_source) {
+  for (const int error : {EPERM, EACCES, EMSGSIZE}) {
     in_own_namespace([error] {
       Ends ends;
-      for (int i = 0; i < 100; ++i) put(ends.batch, ends.to("10.7.0.1", "10.7.0.2"), "x");
-      test::fail_system_call(SYS_sendmmsg, error);
+      for (const char* text : {"1", "2"}) put(ends.batch, ends.to("10.7.0.1", "10.7.0.2"), text);
+      scripted_answers = {error};
       ends.batch.flush();
-      EXPECT_EQ(ends.batch.counters().refused + ends.batch.counters().sent, 100U);
+      EXPECT_EQ(texts(*ends.theirs.v4), Texts{"2"});
+      EXPECT_EQ(ends.batch.counters().refused, 1U);
+      EXPECT_EQ(ends.batch.counters().source_forgotten, 0U);
     });
   }
+}
+
+TEST(DatagramBatch, tries_once_more_without_the_source_when_that_may_be_to_blame) {
+  for (const int error : {EINVAL, EADDRNOTAVAIL, ENETUNREACH, ENETDOWN, EHOSTUNREACH, ENODEV, ENXIO}) {
+    in_own_namespace([error] {
+      Ends ends;
+      put(ends.batch, ends.to("10.7.0.1", "10.7.0.2"), "1");
+      put(ends.batch, ends.to("10.7.0.1", "10.7.0.2"), "2");
+      scripted_answers = {error};
+      ends.batch.flush();
+      for (const auto& arrived : receive_all(*ends.theirs.v4)) {
+        EXPECT_NE(arrived.path.remote.address, address("10.7.0.2"));
+      }
+      EXPECT_EQ(ends.batch.counters().sent, 2U);
+      EXPECT_EQ(ends.batch.counters().source_forgotten, 2U);
+
+      put(ends.batch, ends.to("10.7.0.1", "10.7.0.2"), "3");
+      scripted_answers = {error, error};
+      ends.batch.flush();
+      EXPECT_EQ(ends.batch.counters().refused, 1U);
+      EXPECT_EQ(ends.batch.counters().source_forgotten, 2U);
+    });
+  }
+}
+
+TEST(DatagramBatch, an_address_that_moved_to_another_interface_stays_the_source) {
+  in_own_namespace([] {
+    Ends ends;
+    constexpr std::uint32_t vanished_interface = 4242;
+    for (const auto& [remote, local] : {std::pair("10.7.0.1", "10.7.0.2"), std::pair("fd07::1", "fd07::2")}) {
+      put(ends.batch, {{address(remote), ends.theirs.port()}, address(local), vanished_interface}, local);
+    }
+    ends.batch.flush();
+    for (UdpSocket* socket : {ends.theirs.v4.get(), ends.theirs.v6.get()}) {
+      const auto arrived = receive_all(*socket);
+      ASSERT_EQ(arrived.size(), 1U);
+      EXPECT_EQ(arrived[0].path.remote.address, address(arrived[0].text.c_str()));
+    }
+    EXPECT_EQ(ends.batch.counters().source_forgotten, 0U);
+  });
 }
 
 struct Frames {
@@ -357,7 +443,7 @@ TEST(DatagramBatch, follows_a_changed_route_with_the_source_it_has) {
   with_tun([] {
     auto old_uplink = TunDevice::create("old0");
     auto new_uplink = TunDevice::create("new0");
-    output_of("ip addr add 10.1.0.1/24 dev old0 && ip addr add fd01::1/64 dev old0 && ip link set old0 up");
+    output_of("ip addr add 10.1.0.1/24 dev old0 && ip addr add fd01::1/64 dev old0 nodad && ip link set old0 up");
     output_of("ip link set new0 up && ip route add default dev new0");
     output_of("ip -6 route add default dev new0");
     Ends ends;
@@ -372,6 +458,20 @@ TEST(DatagramBatch, follows_a_changed_route_with_the_source_it_has) {
     EXPECT_EQ(Address::from_bytes(Family::V6, ByteView(frames.v6[0]).subspan(8, 16)), address("fd01::1"));
     const Frames astray = frames_in(old_uplink);
     EXPECT_EQ(astray.v4.size() + astray.v6.size(), 0U);
+    EXPECT_EQ(ends.batch.counters().source_forgotten, 0U);
+  });
+}
+
+TEST(DatagramBatch, answers_a_global_address_from_the_link_local_one_it_asked) {
+  with_tun([] {
+    auto uplink = TunDevice::create("up0");
+    output_of("ip addr add fd01::1/64 dev up0 nodad && ip addr add fe80::1/64 dev up0 nodad && ip link set up0 up");
+    Ends ends;
+    put(ends.batch, {{address("fd01::2"), 9}, address("fe80::1"), ::if_nametoindex("up0")}, "x");
+    ends.batch.flush();
+    const Frames frames = frames_in(uplink);
+    ASSERT_EQ(frames.v6.size(), 1U);
+    EXPECT_EQ(Address::from_bytes(Family::V6, ByteView(frames.v6[0]).subspan(8, 16)), address("fe80::1"));
     EXPECT_EQ(ends.batch.counters().source_forgotten, 0U);
   });
 }

@@ -190,7 +190,9 @@ TEST(UdpSocket, has_nothing_at_first) {
 TEST(UdpSocket, tells_from_where_and_to_which_local_address_a_datagram_came) {
   in_own_namespace([] {
     output_of("ip addr add 10.7.0.1/24 dev lo && ip addr add 10.7.0.2/24 dev lo && ip addr add 10.7.0.3/24 dev lo");
-    output_of("ip addr add fd07::1/128 dev lo && ip addr add fd07::2/128 dev lo && ip addr add fd07::3/128 dev lo");
+    output_of(
+        "ip addr add fd07::1/128 dev lo nodad && ip addr add fd07::2/128 dev lo nodad && ip addr add fd07::3/128 dev "
+        "lo nodad");
     const auto lo = ::if_nametoindex("lo");
     ReceiveBatch batch;
     const std::vector<std::pair<const char*, const char*>> pairs{
@@ -327,6 +329,21 @@ TEST(UdpSocket, an_unreachable_peer_leaves_no_error_behind) {
       ReceiveBatch batch;
       EXPECT_TRUE(receive(socket, batch).empty());
     }
+  });
+}
+
+TEST(UdpSocket, a_pending_error_does_not_hide_the_datagrams_behind_it) {
+  in_own_namespace([] {
+    auto socket = UdpSocket::bind(Family::V4, 0, 0);
+    const int on = 1;
+    ASSERT_EQ(::setsockopt(socket.fd(), IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
+    sockaddr_storage closed{};
+    const socklen_t length = to_socket_address({address("127.0.0.1"), 9}, closed);
+    ASSERT_EQ(::sendto(socket.fd(), "x", 1, 0, reinterpret_cast<sockaddr*>(&closed), length), 1);
+    Sender sender({address("127.0.0.1"), socket.port()});
+    ASSERT_EQ(sender.send(bytes_of("x")), 1);
+    ReceiveBatch batch;
+    EXPECT_EQ(receive(socket, batch).size(), 1U);
   });
 }
 
