@@ -74,7 +74,10 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
       break;
     case TimerAction::ZeroKeys:
       wipe_sessions(peer);
-      wipe_handshake(peer);
+      // A handshake begun just now, by a frame that came before this timer when the machine woke up, is not too old.
+      if (!peer.last_handshake_sent || now.time - *peer.last_handshake_sent >= limits::rekey_timeout) {
+        wipe_handshake(peer);
+      }
       events_.push({EventKind::KeysExpired, peer.id});
       break;
   }

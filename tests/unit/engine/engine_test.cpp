@@ -451,13 +451,23 @@ TEST_F(EngineTest, all_keys_are_gone_nine_minutes_after_the_last_session) {
   EXPECT_TRUE(has_event(pair_.a.engine, EventKind::KeysExpired));
 }
 
-TEST_F(EngineTest, expiry_also_wipes_a_handshake_under_way) {
+TEST_F(EngineTest, expiry_that_comes_late_leaves_a_handshake_alone_that_was_just_begun) {
   pair_.handshake();
-  pass_time(pair_.a, pair_.now, 539s);
-  pair_.a.out.take();
+  pair_.advance(3600s);
   pair_.send(pair_.a, pair_.b);
+  pair_.a.engine.on_deadline(pair_.now, pair_.a.out);
+  EXPECT_EQ(pair_.peer_at_a().sessions.current(), nullptr);
+  pair_.exchange();
+  EXPECT_EQ(pair_.b.frames.take().size(), 1U);
+}
+
+TEST_F(EngineTest, expiry_also_wipes_what_an_old_handshake_left) {
+  pair_.handshake();
+  pair_.advance(180s);
+  pair_.send(pair_.a, pair_.b);
+  const_cast<Peer&>(pair_.peer_at_a()).timers.handshake_complete();
   EXPECT_EQ(pair_.peer_at_a().handshake.state(), HandshakeState::CreatedInitiation);
-  pass_time(pair_.a, pair_.now, 1s);
+  pass_time(pair_.a, pair_.now, 360s);
   EXPECT_EQ(pair_.peer_at_a().handshake.state(), HandshakeState::Zeroed);
   EXPECT_EQ(pair_.a.engine.peers().index_count(), 0U);
 }
