@@ -43,9 +43,9 @@ int run_command(const std::string& file) {
     if (!failed) io.stop();
   });
   Tunnel tunnel(io, std::move(config), std::move(name));
-  const ControlSocket control(io, tunnel);
-  spdlog::info("{} is up, listening on port {}, {} peer(s)", tunnel.name(), tunnel.sockets().port(),
-               tunnel.engine().peers().size());
+  const ControlSocket control(io, tunnel.device(), tunnel.name());
+  spdlog::info("{} is up, listening on port {}, {} peer(s)", tunnel.name(), tunnel.device().sockets().port(),
+               tunnel.device().engine().peers().size());
   io.run();
   spdlog::info("{} is going down", tunnel.name());
   return 0;

@@ -1,21 +1,27 @@
-// The socket through which `wg` and `culvert show` look at a tunnel.
+// The socket through which `wg` and `culvert show` look at a device and change it.
 #include "culvert/runtime/control_socket.hpp"
 
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
 
+#include "culvert/config/uapi_reader.hpp"
 #include "culvert/crypto/aead.hpp"
+#include "culvert/crypto/locked_buffer.hpp"
 #include "rethrow.hpp"
 
 namespace culvert {
@@ -24,8 +30,12 @@ using asio::local::stream_protocol;
 namespace {
 
 constexpr auto as_value = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t request_size_max = 64 * 1024;
+constexpr std::size_t buffer_size = 16 * 1024;
+/// No line that makes sense, in or out, is longer.
+constexpr std::size_t line_size_max = 512;
 constexpr auto accept_pause = std::chrono::milliseconds(100);
+/// A process that is just ending gives its socket up within this time.
+constexpr auto takeover_patience = std::chrono::seconds(2);
 
 /// Whether somebody listens at `path`. Throws if that cannot be told: a socket in use must not be taken away.
 bool is_answered(const std::string& path) {
@@ -43,71 +53,85 @@ std::uint64_t inode_of(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
-template <class... Args>
-void append(WipedString& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
+/// The words of one client, taken apart into lines without leaving the locked memory they arrived in.
+class Request {
+ public:
+  [[nodiscard]] std::span<char> room() noexcept { return memory_.chars().subspan(filled_); }
+  void arrived(std::size_t count) noexcept { filled_ += count; }
+  [[nodiscard]] bool is_overlong() const noexcept {
+    return filled_ == memory_.size() || filled_ - read_ > line_size_max;
+  }
 
-void append_hex_key(WipedString& out, std::string_view name, KeyView key) {
-  std::array<char, 64> hex;
-  key_to_hex(key, hex);
-  out.append(name).append("=").append(hex.data(), hex.size()).append("\n");
-  wipe(std::as_writable_bytes(std::span(hex)));
-}
+  /// The next whole line without its end; valid until forget_lines().
+  std::optional<std::string_view> next_line() noexcept {
+    const std::string_view rest(memory_.chars().data() + read_, filled_ - read_);
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) return std::nullopt;
+    read_ += end + 1;
+    return rest.substr(0, end);
+  }
+  void forget_lines() noexcept {
+    const auto chars = memory_.chars();
+    std::copy(chars.begin() + std::ptrdiff_t(read_), chars.begin() + std::ptrdiff_t(filled_), chars.begin());
+    filled_ -= std::exchange(read_, 0u);
+  }
 
-void append_peer(WipedString& out, const Tunnel& tunnel, const Peer& peer, const std::vector<Prefix>& allowed_ips) {
-  append_hex_key(out, "public_key", peer.public_key().bytes());
-  append_hex_key(out, "preshared_key", peer.handshake.preshared_key().bytes());
-  out += "protocol_version=1\n";
-  if (peer.path) append(out, "endpoint={}\n", peer.path->remote.to_string());
-  const auto handshake = peer.last_handshake.value_or(WallTime{}).time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(handshake);
-  append(out, "last_handshake_time_sec={}\nlast_handshake_time_nsec={}\n", seconds.count(),
-         (handshake - seconds).count());
-  append(out, "tx_bytes={}\nrx_bytes={}\npersistent_keepalive_interval={}\n", peer.sent_bytes, peer.received_bytes,
-         peer.timers.persistent_keepalive().count());
-  for (const Prefix& prefix : allowed_ips) append(out, "allowed_ip={}\n", prefix.to_string());
-  const std::string_view name = tunnel.name_of(peer.public_key());
-  if (!name.empty()) append(out, "culvert_name={}\n", printable(name));
-}
+ private:
+  LockedBuffer memory_{buffer_size};
+  std::size_t filled_ = 0;
+  std::size_t read_ = 0;
+};
 
 }  // namespace
 
-WipedString describe(const Tunnel& tunnel) {
-  const Engine& engine = tunnel.engine();
-  WipedString out;
-  if (engine.identity() && !engine.identity()->secret.is_zero()) {
-    append_hex_key(out, "private_key", engine.identity()->secret.bytes());
-  }
-  const Config& config = tunnel.config();
-  append(out, "listen_port={}\n", tunnel.sockets().port());
-  if (config.firewall_mark.value_or(0) != 0) append(out, "fwmark={}\n", *config.firewall_mark);
-  append(out, "culvert_aead={}\nculvert_pid={}\n", aead_library(), ::getpid());
-  if (!config.device_namespace.empty()) append(out, "culvert_namespace={}\n", printable(config.device_namespace));
-  if (!config.socket_namespace.empty()) {
-    append(out, "culvert_socket_namespace={}\n", printable(config.socket_namespace));
-  }
-  const DropCounters drops = tunnel.drops();
-  for (std::size_t i = 0; i < drop_reason_count; ++i) {
-    const auto reason = static_cast<DropReason>(i);
-    if (drops[reason] != 0) append(out, "culvert_drop_{}={}\n", to_string(reason), drops[reason]);
-  }
-  std::unordered_map<std::uint32_t, std::vector<Prefix>> allowed_ips;
-  engine.prefixes().for_each([&](const Prefix& prefix, PeerId id) { allowed_ips[id.value()].push_back(prefix); });
-  engine.peers().for_each([&](const Peer& peer) { append_peer(out, tunnel, peer, allowed_ips[peer.id.value()]); });
-  out += "errno=0\n\n";
-  return out;
-}
+/// Lines on their way to a client, in locked memory, sent whenever there is no room for another.
+class ControlSocket::Answer {
+ public:
+  Answer(stream_protocol::socket& client, std::function<void()> progress)
+      : client_(client), progress_(std::move(progress)) {}
 
-ControlSocket::ControlSocket(asio::io_context& io, const Tunnel& tunnel, const std::string& folder,
+  template <class... Args>
+  void append(fmt::format_string<Args...> format, Args&&... args) {
+    const auto room = memory_.chars().subspan(used_);
+    const auto written = fmt::format_to_n(room.data(), room.size(), format, std::forward<Args>(args)...);
+    used_ += std::min(written.size, room.size());
+  }
+  void append_key(std::string_view name, KeyView key) {
+    append("{}=", name);
+    key_to_hex(key, memory_.chars().subspan(used_).first<64>());
+    used_ += 64;
+    append("\n");
+  }
+  [[nodiscard]] bool is_full() const noexcept { return memory_.size() - used_ < 2 * line_size_max; }
+  /// False when the client is gone.
+  asio::awaitable<bool> send() {
+    progress_();
+    const auto chars = memory_.chars().first(std::exchange(used_, 0u));
+    const auto [failed, written] =
+        co_await asio::async_write(client_, asio::buffer(chars.data(), chars.size()), as_value);
+    co_return !failed;
+  }
+
+ private:
+  stream_protocol::socket& client_;
+  std::function<void()> progress_;
+  LockedBuffer memory_{buffer_size};
+  std::size_t used_ = 0;
+};
+
+ControlSocket::ControlSocket(asio::io_context& io, Device& device, const std::string& name, const std::string& folder,
                              std::chrono::seconds patience)
-    : io_(io), tunnel_(tunnel), path_(folder + "/" + tunnel.name() + ".sock"), patience_(patience), acceptor_(io) {
+    : io_(io), device_(device), path_(folder + "/" + name + ".sock"), patience_(patience), acceptor_(io) {
   if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
     throw std::system_error(errno, std::system_category(), "creating " + folder + " for the control socket");
   }
-  if (is_answered(path_)) {
-    throw std::system_error(EADDRINUSE, std::system_category(),
-                            "serving " + path_ + ": another process runs a tunnel of this name; stop it first");
+  const auto deadline = std::chrono::steady_clock::now() + takeover_patience;
+  while (is_answered(path_)) {
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw std::system_error(EADDRINUSE, std::system_category(),
+                              "serving " + path_ + ": another process runs a tunnel of this name; stop it first");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   ::unlink(path_.c_str());
   const mode_t before = ::umask(0077);
@@ -121,8 +145,37 @@ ControlSocket::ControlSocket(asio::io_context& io, const Tunnel& tunnel, const s
   asio::co_spawn(io_, accept_clients(), rethrow);
 }
 
+ControlSocket::ControlSocket(asio::io_context& io, Device& device, UniqueFd listening, std::chrono::seconds patience)
+    : io_(io), device_(device), patience_(patience), acceptor_(io) {
+  boost::system::error_code failed;
+  acceptor_.assign(stream_protocol(), listening.get(), failed);
+  if (failed) throw std::system_error(failed.value(), std::system_category(), "taking over the control socket");
+  (void)listening.release();
+  asio::co_spawn(io_, accept_clients(), rethrow);
+}
+
 ControlSocket::~ControlSocket() {
   if (inode_ != 0 && inode_of(path_) == inode_) ::unlink(path_.c_str());
+}
+
+void ControlSocket::watch_file(std::function<void()> removed) {
+  UniqueFd watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  // The link count of a file that goes is news of its attributes; being replaced by rename is news of the folder.
+  const std::string folder = path_.substr(0, path_.rfind('/'));
+  if (!watch.is_open() || ::inotify_add_watch(watch.get(), folder.c_str(), IN_DELETE | IN_MOVE) < 0) {
+    throw std::system_error(errno, std::system_category(), "watching " + path_);
+  }
+  file_watch_.emplace(io_, watch.release());
+  asio::co_spawn(io_, follow_file(std::move(removed)), rethrow);
+}
+
+asio::awaitable<void> ControlSocket::follow_file(std::function<void()> removed) {
+  std::array<char, 4096> news;
+  while (inode_of(path_) == inode_) {
+    const auto [failed, size] = co_await file_watch_->async_read_some(asio::buffer(news), as_value);
+    if (failed) co_return;
+  }
+  removed();
 }
 
 asio::awaitable<void> ControlSocket::accept_clients() {
@@ -152,21 +205,103 @@ asio::awaitable<void> ControlSocket::serve(stream_protocol::socket socket) {
       if (!stopped) client->close(stopped);
     });
   };
-  WipedString request;
+  enum class Reading { Operation, Get, Set } reading = Reading::Operation;
+  Request request;
+  Answer answer(*client, expect_progress);
+  UapiReader change;
+  UapiError error = UapiError::None;
+
+  const auto make_change = [&]() -> int {
+    DeviceChange whole = change.take();
+    if (const auto wrong = std::exchange(error, UapiError::None); wrong != UapiError::None) return int(wrong);
+    // The protocol knows one answer for whatever is wrong with port or mark.
+    return device_.apply(std::move(whole)) ? 0 : EADDRINUSE;
+  };
   for (;;) {
+    while (const auto line = request.next_line()) {
+      if (reading == Reading::Operation) {
+        if (*line == "get=1") {
+          reading = Reading::Get;
+        } else if (*line == "set=1") {
+          reading = Reading::Set;
+        } else if (!line->empty()) {
+          co_return;
+        }
+      } else if (reading == Reading::Get) {
+        if (!line->empty()) co_return;
+        reading = Reading::Operation;
+        if (!co_await answer_get(answer)) co_return;
+      } else if (line->empty()) {
+        reading = Reading::Operation;
+        // wg expects the negative number here, other than after get.
+        answer.append("errno={}\n\n", -make_change());
+        if (!co_await answer.send()) co_return;
+      } else if (error == UapiError::None) {
+        error = change.read_line(*line);
+      }
+    }
+    request.forget_lines();
+    if (request.is_overlong()) co_return;
     expect_progress();
-    const auto [failed, size] =
-        co_await asio::async_read_until(*client, asio::dynamic_buffer(request, request_size_max), "\n\n", as_value);
+    const auto room = request.room();
+    const auto [failed, size] = co_await client->async_read_some(asio::buffer(room.data(), room.size()), as_value);
+    if (failed == asio::error::eof && reading == Reading::Set) {
+      answer.append("errno={}\n\n", -make_change());
+      co_await answer.send();
+    }
     if (failed) co_return;
-    const bool is_get = std::string_view(request).substr(0, size) == "get=1\n\n";
-    request.erase(0, size);
-    WipedString answer = is_get ? describe(tunnel_) : WipedString();
-    // wg expects the negative number here, other than after get.
-    if (!is_get) append(answer, "errno={}\n\n", -EOPNOTSUPP);
-    expect_progress();
-    const auto [write_failed, written] = co_await asio::async_write(*client, asio::buffer(answer), as_value);
-    if (write_failed) co_return;
+    request.arrived(size);
   }
+}
+
+asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {
+  const Engine& engine = device_.engine();
+  if (engine.identity()) answer.append_key("private_key", engine.identity()->secret.bytes());
+  answer.append("listen_port={}\n", device_.sockets().port());
+  if (device_.firewall_mark() != 0) answer.append("fwmark={}\n", device_.firewall_mark());
+  answer.append("culvert_aead={}\nculvert_pid={}\n", aead_library(), ::getpid());
+  const DeviceLabels& labels = device_.labels;
+  if (!labels.device_namespace.empty()) answer.append("culvert_namespace={}\n", printable(labels.device_namespace));
+  if (!labels.socket_namespace.empty()) {
+    answer.append("culvert_socket_namespace={}\n", printable(labels.socket_namespace));
+  }
+  const DropCounters drops = device_.drops();
+  for (std::size_t i = 0; i < drop_reason_count; ++i) {
+    const auto reason = static_cast<DropReason>(i);
+    if (drops[reason] != 0) answer.append("culvert_drop_{}={}\n", to_string(reason), drops[reason]);
+  }
+
+  // Peers may come and go whenever the client makes us wait; the prefixes are as they were at the beginning.
+  std::vector<std::pair<PeerId, Prefix>> prefixes;
+  prefixes.reserve(engine.prefixes().size());
+  engine.prefixes().for_each([&](const Prefix& prefix, PeerId id) { prefixes.emplace_back(id, prefix); });
+  std::ranges::stable_sort(prefixes, {}, &std::pair<PeerId, Prefix>::first);
+  auto prefix = prefixes.begin();
+  for (std::uint32_t slot = 0; slot < engine.peers().slot_count(); ++slot) {
+    const PeerId id(slot);
+    while (prefix != prefixes.end() && prefix->first < id) ++prefix;
+    const Peer* peer = engine.find_peer(id);
+    if (!peer) continue;
+    answer.append_key("public_key", peer->public_key().bytes());
+    answer.append_key("preshared_key", peer->handshake.preshared_key().bytes());
+    answer.append("protocol_version=1\n");
+    if (peer->path) answer.append("endpoint={}\n", peer->path->remote.to_string());
+    const auto handshake = peer->last_handshake.value_or(WallTime{}).time_since_epoch();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(handshake);
+    answer.append("last_handshake_time_sec={}\nlast_handshake_time_nsec={}\n", seconds.count(),
+                  (handshake - seconds).count());
+    answer.append("tx_bytes={}\nrx_bytes={}\npersistent_keepalive_interval={}\n", peer->sent_bytes,
+                  peer->received_bytes, peer->timers.persistent_keepalive().count());
+    const auto label = labels.peers.find(peer->public_key());
+    if (label != labels.peers.end()) answer.append("culvert_name={}\n", printable(label->second));
+    for (; prefix != prefixes.end() && prefix->first == id; ++prefix) {
+      answer.append("allowed_ip={}\n", prefix->second.to_string());
+      if (answer.is_full() && !co_await answer.send()) co_return false;
+    }
+    if (answer.is_full() && !co_await answer.send()) co_return false;
+  }
+  answer.append("errno=0\n\n");
+  co_return co_await answer.send();
 }
 
 }  // namespace culvert

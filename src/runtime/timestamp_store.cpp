@@ -48,7 +48,8 @@ std::string state_directory() {
   return std::string(all.substr(0, all.find(':')));
 }
 
-TimestampStore::TimestampStore(const PublicKey& own, std::string directory) : state_(std::make_shared<State>()) {
+TimestampStore::TimestampStore(const PublicKey& own, std::string directory)
+    : owner_(own), state_(std::make_shared<State>()) {
   state_->path = directory + "/" + to_hex(own.bytes()) + ".tai64n";
   state_->directory = std::move(directory);
 }

@@ -1,18 +1,12 @@
 // One tunnel: set up, kept alive, reported on.
 #include "culvert/runtime/tunnel.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <system_error>
 
+#include "culvert/config/change_of.hpp"
 #include "culvert/io/clock.hpp"
-#include "culvert/io/netlink.hpp"
 #include "culvert/runtime/device_setup.hpp"
-#include "rethrow.hpp"
 
 namespace culvert {
 namespace asio = boost::asio;
@@ -25,10 +19,10 @@ NetworkNamespace open_namespace(const std::string& specification) {
   return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
 }
 
-UdpSocketPair bind_sockets(const Config& config, const NetworkNamespace& device, const NetworkNamespace& where) {
-  if (device.identity() == where.identity()) refuse_default_route_loop(config);
-  const ScopedNamespace inside(where);
-  return UdpSocketPair::bind(config.listen_port.value_or(0), config.firewall_mark.value_or(0));
+NetworkNamespace open_socket_namespace(const Config& config, const NetworkNamespace& device) {
+  NetworkNamespace there = open_namespace(config.socket_namespace);
+  if (device.identity() == there.identity()) refuse_default_route_loop(config);
+  return there;
 }
 
 }  // namespace
@@ -51,66 +45,46 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name)
       config_(std::move(config)),
       name_(std::move(name)),
       device_namespace_(open_namespace(config_.device_namespace)),
-      socket_namespace_(open_namespace(config_.socket_namespace)),
-      engine_(random_, config_.mtu.value_or(limits::default_mtu)),
-      sockets_(bind_sockets(config_, device_namespace_, socket_namespace_)),
-      device_(set_up_device(name_, config_, device_namespace_)),
-      timestamps_(public_key_of(config_.private_key)),
-      worker_(std::make_unique<Worker>(io, engine_, sockets_)),
-      lookup_(io, socket_namespace_),
+      device_(io, open_socket_namespace(config_, device_namespace_), config_.listen_port.value_or(0),
+              config_.firewall_mark.value_or(0)),
+      tun_(set_up_device(name_, config_, device_namespace_)),
+      lookup_(io, device_.socket_namespace()),
       device_retry_(io) {
+  device_.on_event = [this](const Event& event) { on_event(event); };
+  device_.on_device_lost = [this] { restore_tun(); };
+  apply_config();
   if (!secrets_are_locked()) {
     spdlog::warn("keys could not be locked in memory (see ulimit -l): they may be written to swap");
   }
-  apply_config();
-  worker_->on_event = [this](const Event& event) { on_event(event); };
-  worker_->on_device_lost = [this] { restore_device(); };
-  worker_->set_device(&*device_);
-  watch_links();
-  worker_->settings_changed();
+  device_.carry(&*tun_);
   for (const auto& [key, peer] : peers_) {
     if (peer.config->endpoint && !peer.config->endpoint->literal) look_up(key);
   }
 }
 
 Tunnel::~Tunnel() {
-  if (links_ready_) {
-    boost::system::error_code ignored;
-    links_ready_->close(ignored);
-  }
-  worker_->set_device(nullptr);
+  device_.carry(nullptr);
 }
 
 void Tunnel::apply_config() {
-  const Now now = read_clocks();
-  if (const auto last = timestamps_.load()) engine_.restore_timestamp(*last);
-  engine_.set_private_key(config_.private_key.clone());
-  for (const PeerConfig& peer_config : config_.peers) {
-    const Peer* peer = engine_.ensure_peer(peer_config.public_key);
-    if (!peer) continue;
-    engine_.set_preshared_key(peer->id, peer_config.preshared_key.clone());
-    for (const Prefix& prefix : peer_config.allowed_ips) engine_.add_allowed_ip(peer->id, prefix);
-    if (peer_config.endpoint && peer_config.endpoint->literal) {
-      engine_.set_endpoint(peer->id, *peer_config.endpoint->literal);
-    }
-    engine_.set_persistent_keepalive(peer->id, peer_config.persistent_keepalive, now);
-    peers_[peer_config.public_key].config = &peer_config;
+  device_.labels.device_namespace = config_.device_namespace;
+  device_.labels.socket_namespace = config_.socket_namespace;
+  for (const PeerConfig& peer : config_.peers) {
+    peers_[peer.public_key].config = &peer;
+    if (!peer.name.empty()) device_.labels.peers[peer.public_key] = peer.name;
   }
-}
-
-std::string_view Tunnel::name_of(const PublicKey& key) const noexcept {
-  const auto found = peers_.find(key);
-  return found == peers_.end() || !found->second.config ? std::string_view() : found->second.config->name;
+  // Neither port nor mark changes, so nothing can be refused.
+  (void)device_.apply(change_of(config_));
 }
 
 std::string Tunnel::label_of(const Peer& peer) const {
-  const std::string_view given = name_of(peer.public_key());
-  return given.empty() ? peer.public_key().to_base64().substr(0, 8) + "…" : printable(given);
+  const auto found = device_.labels.peers.find(peer.public_key());
+  return found == device_.labels.peers.end() ? peer.public_key().to_base64().substr(0, 8) + "…"
+                                             : printable(found->second);
 }
 
 void Tunnel::on_event(const Event& event) {
-  if (event.kind == EventKind::InitiationSent) timestamps_.save(engine_.last_timestamp());
-  const Peer* peer = engine_.find_peer(event.peer);
+  const Peer* peer = device_.engine().find_peer(event.peer);
   if (!peer) return;
   PeerState& state = peers_[peer->public_key()];
   auto level = spdlog::level::debug;
@@ -160,11 +134,11 @@ void Tunnel::look_up(const PublicKey& key) {
 
 void Tunnel::looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoints, const std::string& error) {
   PeerState& state = peers_[key];
-  const Peer* peer = engine_.find_peer(key);
+  const Peer* peer = device_.engine().find_peer(key);
   if (!peer || !state.config) return;
   std::vector<Endpoint> usable;
   std::ranges::copy_if(endpoints, std::back_inserter(usable), [this](const Endpoint& endpoint) {
-    return endpoint.address.is_v4() ? sockets_.v4 != nullptr : sockets_.v6 != nullptr;
+    return endpoint.address.is_v4() ? device_.sockets().v4 != nullptr : device_.sockets().v6 != nullptr;
   });
   if (usable.empty()) {
     if (event_log_.allow(read_clocks().time)) {
@@ -186,77 +160,36 @@ void Tunnel::looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoi
   const bool had_path = peer->path.has_value();
   const Endpoint& chosen = usable[state.next_candidate++ % usable.size()];
   if (had_path && peer->path->remote == chosen) return;
-  engine_.set_endpoint(peer->id, chosen);
-  if (!had_path) engine_.set_persistent_keepalive(peer->id, std::chrono::seconds(0), read_clocks());
-  engine_.set_persistent_keepalive(peer->id, state.config->persistent_keepalive, read_clocks());
-  worker_->settings_changed();
+  DeviceChange change;
+  PeerChange& to_peer = change.peers.emplace_back();
+  to_peer.public_key = key;
+  to_peer.endpoint = chosen;
+  // The first address is what a persistent keepalive waited for: set anew, it is sent at once.
+  if (!had_path && state.config->persistent_keepalive.count() != 0) {
+    to_peer.persistent_keepalive = std::chrono::seconds(0);
+    PeerChange& again = change.peers.emplace_back();
+    again.public_key = key;
+    again.persistent_keepalive = state.config->persistent_keepalive;
+  }
+  (void)device_.apply(std::move(change));
 }
 
-void Tunnel::restore_device() {
-  worker_->set_device(nullptr);
-  if (links_ready_) {
-    boost::system::error_code ignored;
-    links_ready_->close(ignored);
-    links_ready_.reset();
-  }
-  device_.reset();
+void Tunnel::restore_tun() {
+  tun_.reset();
   try {
-    device_.emplace(set_up_device(name_, config_, device_namespace_));
-    worker_->set_device(&*device_);
+    tun_.emplace(set_up_device(name_, config_, device_namespace_));
+    device_.carry(&*tun_);
   } catch (const std::exception& error) {
     if (device_log_.allow(read_clocks().time)) {
       spdlog::warn("the device was deleted and cannot be made again: {}; trying each second", error.what());
     }
     device_retry_.expires_after(device_retry_interval);
     device_retry_.async_wait([this](boost::system::error_code failed) {
-      if (!failed) restore_device();
+      if (!failed) restore_tun();
     });
     return;
   }
   spdlog::warn("device {} was deleted by somebody; it was made again", name_);
-  watch_links();
-}
-
-void Tunnel::watch_links() {
-  try {
-    auto where = device_->network_namespace();
-    if (!where) return;  // Gone already: reading from it will tell.
-    const ScopedNamespace inside(NetworkNamespace::adopt(std::move(*where)));
-    links_.emplace();
-    const auto link = Netlink().find_link(device_->name());
-    if (link) engine_.set_mtu(link->mtu);
-    const int copy = ::fcntl(links_->fd(), F_DUPFD_CLOEXEC, 3);
-    if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
-    links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
-    asio::co_spawn(io_, follow_links(links_ready_), rethrow);
-  } catch (const std::exception& error) {
-    spdlog::warn("changes of the device's MTU will not be noticed: {}", error.what());
-  }
-}
-
-asio::awaitable<void> Tunnel::follow_links(std::shared_ptr<asio::posix::stream_descriptor> ready) {
-  for (;;) {
-    const auto [failed] =
-        co_await ready->async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
-    if (failed || links_ready_ != ready) co_return;
-    bool is_overrun = false;
-    bool is_gone = false;
-    const std::string name = device_->name();
-    try {
-      for (const LinkEvent& event : links_->take(is_overrun)) {
-        if (event.name != name) continue;
-        is_gone = event.is_gone;
-        if (!event.is_gone) engine_.set_mtu(event.mtu);
-      }
-    } catch (const std::system_error&) {
-      is_overrun = true;
-    }
-    if (is_gone || is_overrun) {
-      links_ready_.reset();
-      watch_links();
-      co_return;
-    }
-  }
 }
 
 }  // namespace culvert

@@ -44,27 +44,46 @@ struct Worker::Port {
   void close() {
     boost::system::error_code ignored;
     device = nullptr;
+    socket = nullptr;
     descriptor.close(ignored);
   }
   asio::posix::stream_descriptor descriptor;
   TunDevice* device = nullptr;
+  UdpSocket* socket = nullptr;
 };
 
 Worker::Worker(asio::io_context& io, Engine& engine, UdpSocketPair& sockets)
-    : io_(io), engine_(engine), datagrams_(sockets), frame_buffer_(frame_buffer_size) {
-  for (const auto& socket : {std::ref(sockets.v4), std::ref(sockets.v6)}) {
-    if (!socket.get()) continue;
-    ports_.push_back(std::make_shared<Port>(io, socket.get()->fd()));
-    asio::co_spawn(io, carry_inbound(*socket.get(), ports_.back()), rethrow);
-  }
-  ports_.push_back(std::make_shared<Port>(io, timer_.fd()));
-  asio::co_spawn(io, keep_deadlines(ports_.back()), rethrow);
+    : io_(io), engine_(engine), sockets_(sockets), datagrams_(sockets), frame_buffer_(frame_buffer_size) {
+  timer_port_ = std::make_shared<Port>(io, timer_.fd());
+  socket_ports_ = open_ports(sockets_);
+  asio::co_spawn(io, keep_deadlines(timer_port_), rethrow);
+  for (const auto& port : socket_ports_) asio::co_spawn(io, carry_inbound(port), rethrow);
 }
 
 Worker::~Worker() {
   // The frames of the coroutines hold ports, too, and live as long as the io_context.
-  for (const auto& port : ports_) port->close();
+  timer_port_->close();
+  for (const auto& port : socket_ports_) port->close();
   set_device(nullptr);
+}
+
+std::vector<std::shared_ptr<Worker::Port>> Worker::open_ports(const UdpSocketPair& sockets) {
+  std::vector<std::shared_ptr<Port>> ports;
+  for (UdpSocket* socket : {sockets.v4.get(), sockets.v6.get()}) {
+    if (!socket) continue;
+    ports.push_back(std::make_shared<Port>(io_, socket->fd()));
+    ports.back()->socket = socket;
+  }
+  return ports;
+}
+
+void Worker::replace_sockets(UdpSocketPair&& fresh) {
+  auto ports = open_ports(fresh);
+  for (const auto& port : socket_ports_) port->close();
+  datagrams_.flush();
+  sockets_ = std::move(fresh);
+  socket_ports_ = std::move(ports);
+  for (const auto& port : socket_ports_) asio::co_spawn(io_, carry_inbound(port), rethrow);
 }
 
 void Worker::set_device(TunDevice* device) {
@@ -111,7 +130,7 @@ asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
   }
 }
 
-asio::awaitable<void> Worker::carry_inbound(UdpSocket& socket, std::shared_ptr<Port> port) {
+asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
   bool may_have_more = false;
   for (;;) {
     if (may_have_more) {
@@ -120,11 +139,12 @@ asio::awaitable<void> Worker::carry_inbound(UdpSocket& socket, std::shared_ptr<P
       const auto [failed] = co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
       if (failed) co_return;
     }
+    if (!port->socket) co_return;
     const Now now = read_clocks();
     may_have_more = true;
     bool has_failed = false;
     for (int i = 0; i < batches_per_turn; ++i) {
-      const auto received = socket.try_receive(receive_batch_);
+      const auto received = port->socket->try_receive(receive_batch_);
       if (!received) {
         may_have_more = false;
         has_failed = true;

@@ -1,53 +1,65 @@
-// The socket through which `wg` and `culvert show` look at a tunnel.
+// The socket through which `wg` and `culvert show` look at a device and change it.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "culvert/runtime/tunnel.hpp"
-#include "culvert/runtime/wiped_string.hpp"
+#include "culvert/io/unique_fd.hpp"
+#include "culvert/runtime/device.hpp"
 
 namespace culvert {
 
 /// Where WireGuard's tools look for sockets.
 inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
 
-/// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: the operation get=1; what
-/// it answers has keys of our own, prefixed culvert_, that `wg` passes over. A client that is slow, silent or talks
-/// nonsense holds up only itself: at most clients_max are served at a time, further ones are closed at once, and one
-/// that has not asked or not read for `patience` is closed, too. Lives on the io_context's thread.
+/// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: get=1 and set=1, any number
+/// of them on one connection. A set is one transaction: it is read to its end and checked before any of it is made.
+/// What get answers has keys of our own, prefixed culvert_, that `wg` passes over. A client that is slow, silent or
+/// talks nonsense holds up only itself: at most clients_max are served at a time, further ones are closed at once, and
+/// one that has not asked or not read for `patience` is closed, too. Lives on the io_context's thread.
 class ControlSocket {
  public:
   static constexpr unsigned clients_max = 64;
 
-  /// Takes the path over from a process that is gone; throws std::system_error when a living one has it.
-  ControlSocket(boost::asio::io_context& io, const Tunnel& tunnel,
+  /// Takes the path over from a process that is gone; throws std::system_error when a living one has it for longer than
+  /// a moment.
+  ControlSocket(boost::asio::io_context& io, Device& device, const std::string& name,
                 const std::string& folder = std::string(control_socket_folder),
+                std::chrono::seconds patience = std::chrono::seconds(30));
+  /// Serves on a socket that somebody bound and listens on already, as WG_UAPI_FD hands it over; its file is theirs.
+  ControlSocket(boost::asio::io_context& io, Device& device, UniqueFd listening,
                 std::chrono::seconds patience = std::chrono::seconds(30));
   /// Removes the socket file if it is still ours.
   ~ControlSocket();
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;
 
+  /// Calls `removed` once when the socket file is removed or replaced. Throws std::system_error.
+  void watch_file(std::function<void()> removed);
+
  private:
+  class Answer;
   boost::asio::awaitable<void> accept_clients();
   boost::asio::awaitable<void> serve(boost::asio::local::stream_protocol::socket socket);
+  boost::asio::awaitable<bool> answer_get(Answer& answer);
+  boost::asio::awaitable<void> follow_file(std::function<void()> removed);
 
   boost::asio::io_context& io_;
-  const Tunnel& tunnel_;
+  Device& device_;
   std::string path_;
   std::chrono::seconds patience_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
+  std::optional<boost::asio::posix::stream_descriptor> file_watch_;
   std::uint64_t inode_ = 0;
   unsigned clients_ = 0;
 };
-
-/// The answer to get=1: device, then peers, then errno=0 and an empty line. Holds the private key.
-[[nodiscard]] WipedString describe(const Tunnel& tunnel);
 
 }  // namespace culvert

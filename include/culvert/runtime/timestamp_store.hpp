@@ -28,9 +28,11 @@ class TimestampStore {
   /// Returns at once. A directory that cannot be written is reported once in the log.
   void save(const Tai64n& timestamp);
   [[nodiscard]] const std::string& path() const noexcept;
+  [[nodiscard]] const PublicKey& owner() const noexcept { return owner_; }
 
  private:
   struct State;
+  PublicKey owner_;
   std::shared_ptr<State> state_;
   boost::asio::thread_pool writer_{1};
 };

@@ -1,25 +1,17 @@
 // One tunnel: device, sockets, engine and worker, from a config file to its undoing.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "culvert/config/config_file.hpp"
-#include "culvert/crypto/system_random.hpp"
-#include "culvert/engine/engine.hpp"
-#include "culvert/io/link_monitor.hpp"
 #include "culvert/io/tun_device.hpp"
-#include "culvert/io/udp_socket.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/device.hpp"
 #include "culvert/runtime/endpoint_lookup.hpp"
-#include "culvert/runtime/timestamp_store.hpp"
-#include "culvert/runtime/worker.hpp"
 
 namespace culvert {
 
@@ -40,11 +32,7 @@ class Tunnel {
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const Config& config() const noexcept { return config_; }
-  [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
-  [[nodiscard]] const UdpSocketPair& sockets() const noexcept { return sockets_; }
-  [[nodiscard]] DropCounters drops() const noexcept { return worker_->drops(); }
-  /// The file's name for the peer; empty if it has none.
-  [[nodiscard]] std::string_view name_of(const PublicKey& key) const noexcept;
+  [[nodiscard]] Device& device() noexcept { return device_; }
 
  private:
   /// What the runtime keeps about a peer beside the engine.
@@ -60,25 +48,16 @@ class Tunnel {
   void on_event(const Event& event);
   void look_up(const PublicKey& key);
   void looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoints, const std::string& error);
-  void restore_device();
-  void watch_links();
-  boost::asio::awaitable<void> follow_links(std::shared_ptr<boost::asio::posix::stream_descriptor> ready);
+  void restore_tun();
   [[nodiscard]] std::string label_of(const Peer& peer) const;
 
   boost::asio::io_context& io_;
   Config config_;
   std::string name_;
   NetworkNamespace device_namespace_;
-  NetworkNamespace socket_namespace_;
-  SystemRandom random_;
-  Engine engine_;
-  UdpSocketPair sockets_;
-  std::optional<TunDevice> device_;
-  TimestampStore timestamps_;
-  std::unique_ptr<Worker> worker_;
+  Device device_;
+  std::optional<TunDevice> tun_;
   EndpointLookup lookup_;
-  std::optional<LinkMonitor> links_;
-  std::shared_ptr<boost::asio::posix::stream_descriptor> links_ready_;
   boost::asio::steady_timer device_retry_;
   std::unordered_map<PublicKey, PeerState> peers_;
   LogLimit event_log_;

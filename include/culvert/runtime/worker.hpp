@@ -34,6 +34,9 @@ class Worker {
 
   /// Carries frames of `device` from now on, of none if null. The device outlives this choice.
   void set_device(TunDevice* device);
+  /// Sends and receives with `fresh` from now on; the old sockets, whose place they take, are closed. Throws
+  /// std::system_error; then nothing has changed.
+  void replace_sockets(UdpSocketPair&& fresh);
   /// After the engine's settings were changed: does what is due and waits for the new deadline.
   void settings_changed();
 
@@ -42,14 +45,16 @@ class Worker {
  private:
   struct Port;
   boost::asio::awaitable<void> carry_outbound(std::shared_ptr<Port> port);
-  boost::asio::awaitable<void> carry_inbound(UdpSocket& socket, std::shared_ptr<Port> port);
+  boost::asio::awaitable<void> carry_inbound(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> keep_deadlines(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> pause();
+  [[nodiscard]] std::vector<std::shared_ptr<Port>> open_ports(const UdpSocketPair& sockets);
   void on_deadline();
   void finish_burst();
 
   boost::asio::io_context& io_;
   Engine& engine_;
+  UdpSocketPair& sockets_;
   DatagramBatch datagrams_;
   FrameBatch frames_;
   ReceiveBatch receive_batch_;
@@ -57,7 +62,8 @@ class Worker {
   BootTimer timer_;
   std::optional<Timestamp> timer_set_;
   std::shared_ptr<Port> device_port_;
-  std::vector<std::shared_ptr<Port>> ports_;
+  std::shared_ptr<Port> timer_port_;
+  std::vector<std::shared_ptr<Port>> socket_ports_;
   LogLimit read_errors_;
 };
 

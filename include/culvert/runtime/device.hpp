@@ -1,0 +1,82 @@
+// A WireGuard device at work: engine, sockets and worker, and the TUN device it carries frames of.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "culvert/crypto/system_random.hpp"
+#include "culvert/engine/engine.hpp"
+#include "culvert/io/link_monitor.hpp"
+#include "culvert/io/tun_device.hpp"
+#include "culvert/io/udp_socket.hpp"
+#include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/timestamp_store.hpp"
+#include "culvert/runtime/worker.hpp"
+
+namespace culvert {
+
+/// Where device and sockets are, in the words of the user, and what the user calls the peers; for status only.
+struct DeviceLabels {
+  std::string device_namespace;
+  std::string socket_namespace;
+  std::unordered_map<PublicKey, std::string> peers;
+};
+
+/// Lives on the thread that runs `io`; the io_context has stopped when it is destroyed.
+class Device {
+ public:
+  /// Binds sockets in `socket_namespace` to `listen_port` (0: any that is free). Throws std::system_error. `io`
+  /// outlives the device.
+  Device(boost::asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
+         std::uint32_t firewall_mark);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  /// Called after each burst for each event of the engine.
+  std::function<void(const Event&)> on_event;
+  /// Called when the TUN device turns out to be deleted; it is not carried any more by then.
+  std::function<void()> on_device_lost;
+
+  /// Makes all of the change, or none of it and returns why: the port is taken, the mark not permitted.
+  [[nodiscard]] Result<void> apply(DeviceChange&& change);
+
+  /// Carries frames of `tun` from now on and follows its MTU, also into other namespaces; null: of none. It outlives
+  /// this choice. Throws std::system_error.
+  void carry(TunDevice* tun);
+
+  [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
+  [[nodiscard]] const UdpSocketPair& sockets() const noexcept { return sockets_; }
+  [[nodiscard]] const NetworkNamespace& socket_namespace() const noexcept { return socket_namespace_; }
+  [[nodiscard]] std::uint32_t firewall_mark() const noexcept { return firewall_mark_; }
+  [[nodiscard]] DropCounters drops() const noexcept { return worker_.drops(); }
+
+  DeviceLabels labels;
+
+ private:
+  void handle(const Event& event);
+  void remember_timestamps();
+  [[nodiscard]] Result<void> change_sockets(const DeviceChange& change);
+  void watch_links();
+  boost::asio::awaitable<void> follow_links(std::shared_ptr<boost::asio::posix::stream_descriptor> ready);
+
+  boost::asio::io_context& io_;
+  NetworkNamespace socket_namespace_;
+  SystemRandom random_;
+  Engine engine_;
+  UdpSocketPair sockets_;
+  std::uint32_t firewall_mark_;
+  std::optional<TimestampStore> timestamps_;
+  Worker worker_;
+  TunDevice* tun_ = nullptr;
+  std::optional<LinkMonitor> links_;
+  std::shared_ptr<boost::asio::posix::stream_descriptor> links_ready_;
+};
+
+}  // namespace culvert

@@ -1,0 +1,147 @@
+// A WireGuard device at work.
+#include "culvert/runtime/device.hpp"
+
+#include <fcntl.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <system_error>
+
+#include "culvert/io/clock.hpp"
+#include "culvert/io/netlink.hpp"
+#include "rethrow.hpp"
+
+namespace culvert {
+namespace asio = boost::asio;
+namespace {
+
+UdpSocketPair bind_sockets(const NetworkNamespace& where, std::uint16_t port, std::uint32_t mark) {
+  const ScopedNamespace inside(where);
+  return UdpSocketPair::bind(port, mark);
+}
+
+Result<void> set_firewall_mark(UdpSocketPair& sockets, std::uint32_t mark) {
+  for (UdpSocket* socket : {sockets.v4.get(), sockets.v6.get()}) {
+    if (!socket) continue;
+    if (const auto done = socket->set_firewall_mark(mark); !done) return done.error();
+  }
+  return {};
+}
+
+}  // namespace
+
+Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
+               std::uint32_t firewall_mark)
+    : io_(io),
+      socket_namespace_(std::move(socket_namespace)),
+      engine_(random_, limits::default_mtu),
+      sockets_(bind_sockets(socket_namespace_, listen_port, firewall_mark)),
+      firewall_mark_(firewall_mark),
+      worker_(io, engine_, sockets_) {
+  worker_.on_event = [this](const Event& event) { handle(event); };
+  worker_.on_device_lost = [this] {
+    carry(nullptr);
+    if (on_device_lost) on_device_lost();
+  };
+}
+
+Device::~Device() {
+  carry(nullptr);
+}
+
+Result<void> Device::apply(DeviceChange&& change) {
+  if (const auto done = change_sockets(change); !done) return done;
+  engine_.apply(std::move(change), read_clocks());
+  remember_timestamps();
+  worker_.settings_changed();
+  return {};
+}
+
+Result<void> Device::change_sockets(const DeviceChange& change) {
+  const std::uint32_t mark = change.firewall_mark.value_or(firewall_mark_);
+  const bool is_other_port = change.listen_port && *change.listen_port != 0 && *change.listen_port != sockets_.port();
+  if (is_other_port) {
+    try {
+      UdpSocketPair fresh = bind_sockets(socket_namespace_, *change.listen_port, mark);
+      worker_.replace_sockets(std::move(fresh));
+    } catch (const std::system_error& error) {
+      return boost::system::error_code(error.code().value(), boost::system::system_category());
+    }
+  } else if (mark != firewall_mark_) {
+    if (const auto done = set_firewall_mark(sockets_, mark); !done) {
+      (void)set_firewall_mark(sockets_, firewall_mark_);
+      return done;
+    }
+  }
+  firewall_mark_ = mark;
+  return {};
+}
+
+void Device::remember_timestamps() {
+  const Identity* identity = engine_.identity();
+  if (!identity) return timestamps_.reset();
+  if (timestamps_ && timestamps_->owner() == identity->public_key) return;
+  timestamps_.emplace(identity->public_key);
+  if (const auto last = timestamps_->load()) engine_.restore_timestamp(*last);
+}
+
+void Device::handle(const Event& event) {
+  if (event.kind == EventKind::InitiationSent && timestamps_) timestamps_->save(engine_.last_timestamp());
+  if (on_event) on_event(event);
+}
+
+void Device::carry(TunDevice* tun) {
+  if (links_ready_) {
+    boost::system::error_code ignored;
+    links_ready_->close(ignored);
+    links_ready_.reset();
+  }
+  tun_ = tun;
+  worker_.set_device(tun);
+  if (tun) watch_links();
+}
+
+void Device::watch_links() {
+  try {
+    auto where = tun_->network_namespace();
+    if (!where) return;  // Gone already: reading from it will tell.
+    const ScopedNamespace inside(NetworkNamespace::adopt(std::move(*where)));
+    links_.emplace();
+    const auto link = Netlink().find_link(tun_->name());
+    if (link) engine_.set_mtu(link->mtu);
+    const int copy = ::fcntl(links_->fd(), F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
+    links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
+    asio::co_spawn(io_, follow_links(links_ready_), rethrow);
+  } catch (const std::exception& error) {
+    spdlog::warn("changes of the device's MTU will not be noticed: {}", error.what());
+  }
+}
+
+asio::awaitable<void> Device::follow_links(std::shared_ptr<asio::posix::stream_descriptor> ready) {
+  for (;;) {
+    const auto [failed] =
+        co_await ready->async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
+    if (failed || links_ready_ != ready) co_return;
+    bool is_overrun = false;
+    bool is_gone = false;
+    const std::string name = tun_->name();
+    try {
+      for (const LinkEvent& event : links_->take(is_overrun)) {
+        if (event.name != name) continue;
+        is_gone = event.is_gone;
+        if (!event.is_gone) engine_.set_mtu(event.mtu);
+      }
+    } catch (const std::system_error&) {
+      is_overrun = true;
+    }
+    if (is_gone || is_overrun) {
+      links_ready_.reset();
+      watch_links();
+      co_return;
+    }
+  }
+}
+
+}  // namespace culvert
