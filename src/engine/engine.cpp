@@ -111,6 +111,7 @@ void Engine::set_private_key(SecretKey key) {
   }
   peers_.for_each([this, &identity](Peer& peer) {
     peer.handshake.set_identity(*identity);
+    peer.answer.set_identity(*identity);
     peer.last_handshake_sent.reset();
     peer.wants_keepalive_now = peer.timers.persistent_keepalive().count() != 0;
     schedule(peer, Timestamp{});
@@ -144,7 +145,10 @@ void Engine::forget_peer(PeerId id) noexcept {
 }
 
 void Engine::set_preshared_key(PeerId id, PresharedKey key) noexcept {
-  if (Peer* peer = peers_.find(id)) peer->handshake.set_preshared_key(std::move(key));
+  Peer* peer = peers_.find(id);
+  if (!peer) return;
+  peer->answer.set_preshared_key(key.clone());
+  peer->handshake.set_preshared_key(std::move(key));
 }
 
 void Engine::set_endpoint(PeerId id, const Endpoint& endpoint) noexcept {

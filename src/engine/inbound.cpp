@@ -37,12 +37,11 @@ void Engine::on_initiation(const Path& from, const MessageInitiation& message, c
   if (!opened) return count_drop(opened.error());
   Peer* peer = peers_.find(opened->initiator);
   if (!peer) return count_drop(DropReason::UnknownPeer);
-  // Consuming overwrites an initiation of ours that is under way, whose index then names nothing.
-  const bool had_index = peer->handshake.state() != HandshakeState::Zeroed;
-  const SessionIndex old_index = peer->handshake.local_index();
-  const Verdict<void> consumed = peer->handshake.consume_initiation(std::move(*opened), now.time);
+  const Verdict<void> consumed = peer->answer.consume_initiation(std::move(*opened), now.time);
   if (!consumed) return count_drop(consumed.error());
-  if (had_index) peers_.release_index(old_index);
+  // When initiations cross, one side gives its own up. If both did, as in noise.c, no response would find anybody
+  // waiting, over and over where the way is longer than the jitter of retries (W-17).
+  if (identity_->public_key < peer->public_key()) wipe_handshake(*peer);
 
   authenticated_packet_received(*peer, from, sizeof message, now);
   send_response(*peer, now, out);

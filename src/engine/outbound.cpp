@@ -102,12 +102,12 @@ void Engine::send_response(Peer& peer, const Now& now, DatagramSink& out) noexce
   peer.last_handshake_sent = now.time;
   const SessionIndex index = peers_.claim_index(peer.id, random_);
   MessageResponse message;
-  if (!peer.handshake.create_response(message, index, random_)) {
+  if (!peer.answer.create_response(message, index, random_)) {
     peers_.release_index(index);
-    peer.handshake.clear();
+    peer.answer.clear();
     return count_drop(DropReason::HandshakeAuthentication);
   }
-  std::unique_ptr<Session> session = peer.handshake.derive_session(now.time);
+  std::unique_ptr<Session> session = peer.answer.derive_session(now.time);
   release(peer.sessions.add_as_responder(std::move(session)));
   peer.timers.session_derived(now.time);
   const ByteSpan bytes = std::as_writable_bytes(std::span(&message, 1));

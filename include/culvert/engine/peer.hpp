@@ -18,12 +18,13 @@ namespace culvert {
 /// Owned by PeerDirectory at a stable address; touched by the engine only, readable by others between its calls.
 struct Peer {
   Peer(PeerId slot, const Identity& identity, const PublicKey& key)
-      : id(slot), handshake(identity, key, PresharedKey()), cookies(key) {}
+      : id(slot), handshake(identity, key, PresharedKey()), answer(identity, key, PresharedKey()), cookies(key) {}
 
   [[nodiscard]] const PublicKey& public_key() const noexcept { return handshake.peer(); }
 
   PeerId id;
-  Handshake handshake;
+  Handshake handshake;  ///< begun by us
+  Handshake answer;     ///< begun by the peer: apart, so that initiations that cross need not cancel each other
   SessionSet sessions;
   CookieHolder cookies;
   Timers timers;

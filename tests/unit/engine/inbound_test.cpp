@@ -242,16 +242,46 @@ TEST_F(Inbound, an_answered_initiation_costs_one_index) {
   }
 }
 
-TEST_F(Inbound, our_own_initiation_gives_way_to_the_peers) {
-  pair_.b.engine.set_endpoint(pair_.a_at_b, pair_.a.endpoint);
-  pair_.send(pair_.b, pair_.a);
-  const SessionIndex given_up = pair_.peer_at_b().handshake.local_index();
-  EXPECT_EQ(pair_.b.engine.peers().index_count(), 1U);
-  const Bytes message = initiation();
-  pair_.b.receive(pair_.a.endpoint, message, pair_.now);
-  EXPECT_EQ(pair_.b.engine.peers().index_count(), 1U);
-  EXPECT_NE(pair_.peer_at_b().sessions.next()->local_index(), given_up);
-  EXPECT_EQ(pair_.peer_at_b().handshake.state(), HandshakeState::Zeroed);
+TEST_F(Inbound, of_two_initiations_that_cross_the_one_of_the_greater_key_is_kept) {
+  int kept_at_a = 0;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    PeerPair pair(seed);
+    pair.b.engine.set_endpoint(pair.a_at_b, pair.a.endpoint);
+    pair.send(pair.a, pair.b);
+    pair.send(pair.b, pair.a);
+    const auto from_a = pair.a.out.take();
+    const auto from_b = pair.b.out.take();
+    pair.a.receive(pair.b.endpoint, from_b.at(0).bytes, pair.now);
+    pair.b.receive(pair.a.endpoint, from_a.at(0).bytes, pair.now);
+    const bool is_a_greater = pair.a.public_key > pair.b.public_key;
+    kept_at_a += is_a_greater ? 1 : 0;
+    const Peer& keeper = is_a_greater ? pair.peer_at_a() : pair.peer_at_b();
+    const Peer& giver = is_a_greater ? pair.peer_at_b() : pair.peer_at_a();
+    EXPECT_EQ(keeper.handshake.state(), HandshakeState::CreatedInitiation);
+    EXPECT_EQ(giver.handshake.state(), HandshakeState::Zeroed);
+
+    pair.exchange();
+    EXPECT_EQ(pair.a.frames.take().size(), 1U);
+    EXPECT_EQ(pair.b.frames.take().size(), 1U);
+    ASSERT_NE(keeper.sessions.current(), nullptr);
+    ASSERT_NE(giver.sessions.current(), nullptr);
+    EXPECT_EQ(keeper.sessions.current()->local_index(), giver.sessions.current()->remote_index());
+    EXPECT_TRUE(keeper.sessions.current()->is_initiator());
+  }
+  EXPECT_GT(kept_at_a, 0);
+  EXPECT_LT(kept_at_a, 10);
+}
+
+TEST_F(Inbound, an_initiation_that_is_given_up_leaves_no_index) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    PeerPair pair(seed);
+    pair.b.engine.set_endpoint(pair.a_at_b, pair.a.endpoint);
+    pair.send(pair.b, pair.a);
+    pair.send(pair.a, pair.b);
+    pair.deliver(pair.a, pair.b);
+    const std::size_t kept = pair.b.public_key > pair.a.public_key ? 1 : 0;
+    EXPECT_EQ(pair.b.engine.peers().index_count(), 1 + kept);
+  }
 }
 
 // Responses.
