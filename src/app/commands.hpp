@@ -5,6 +5,9 @@
 
 namespace culvert {
 
+/// Makes device `name` and serves its control socket, in the background unless told to stay, until the device or the socket
+/// file is deleted or a signal comes.
+int bare_command(const std::string& name, bool foreground);
 /// Runs the tunnel of a config file until SIGTERM, SIGINT or SIGHUP.
 int run_command(const std::string& file);
 /// Parses the file and says whether it could be run.

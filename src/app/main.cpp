@@ -22,11 +22,17 @@ constexpr int status_usage = 2;
 int run_program(int argc, char** argv) {
   using namespace culvert;
   CLI::App app{"culvert: WireGuard tunnels in user space, between network namespaces and hosts"};
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", "culvert " CULVERT_VERSION);
   app.footer(
       "Exit status: 0 done, 1 failed, 2 wrong command line.\n"
       "Environment: LOG_LEVEL=trace|debug|info|warn|error|off (default info).");
+
+  std::string device;
+  bool foreground = false;
+  app.add_option("NAME", device, "Without a command: make this device and wait to be set with wg, as wireguard-go does")
+      ->type_name("");
+  app.add_flag("-f,--foreground", foreground, "with NAME: stay in front");
 
   std::string file;
   auto* run = app.add_subcommand("run", "Run the tunnel of a config file until interrupted");
@@ -58,6 +64,11 @@ int run_program(int argc, char** argv) {
     return app.exit(done);
   } catch (const CLI::ParseError& wrong) {
     app.exit(wrong);
+    return status_usage;
+  }
+
+  if (app.get_subcommands().empty() && device.empty()) {
+    std::fputs("culvert: name a command or a device; culvert --help lists them\n", stderr);
     return status_usage;
   }
 

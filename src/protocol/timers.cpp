@@ -87,7 +87,8 @@ std::optional<TimerAction> Timers::expire(Timestamp now) noexcept {
     zero_keys_.reset();
     return TimerAction::ZeroKeys;
   }
-  persistent_keepalive_.reset();
+  // Also when nothing can be sent now, because the last handshake was too lately: what the interval asks for goes on.
+  persistent_keepalive_ = now + persistent_interval_;
   return TimerAction::PersistentKeepalive;
 }
 

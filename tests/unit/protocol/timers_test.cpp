@@ -232,6 +232,12 @@ TEST_F(TimersTest, any_packet_puts_the_persistent_keepalive_off) {
   expect_in(25s, TimerAction::PersistentKeepalive);
 }
 
+TEST_F(TimersTest, a_persistent_keepalive_that_could_not_be_sent_is_due_again) {
+  timers_.set_persistent_keepalive(3s, now_);
+  expect_in(3s, TimerAction::PersistentKeepalive);
+  expect_in(3s, TimerAction::PersistentKeepalive);
+}
+
 TEST_F(TimersTest, a_persistent_keepalive_of_zero_is_off) {
   timers_.set_persistent_keepalive(25s, now_);
   timers_.set_persistent_keepalive(0s, now_);
