@@ -81,7 +81,7 @@ int run_program(int argc, char** argv) {
   if (*genkey) return genkey_command();
   if (*genpsk) return genpsk_command();
   if (*pubkey) return pubkey_command();
-  return status_usage;
+  return bare_command(device, foreground);
 }
 
 /// Otherwise the tunnel's device or socket would take the place of a standard stream that is missing, and log lines
