@@ -1,13 +1,9 @@
 // Asking for and changing links, addresses and routes.
 #include "culvert/io/netlink.hpp"
 
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 
-#include <utility>
-
-#include "errors.hpp"
-#include "nl.hpp"
+#include "netlink_state.hpp"
 
 namespace culvert {
 
@@ -15,20 +11,10 @@ namespace {
 
 constexpr std::uint32_t local_table = RT_TABLE_LOCAL;
 
-int address_family(const Address& address) noexcept {
-  return address.is_v4() ? AF_INET : AF_INET6;
-}
-
-template <class Object>
-Object require(Object object) {
-  if (object == nullptr) throw std::bad_alloc();
-  return object;
-}
-
 nl::AbstractAddress to_nl(const Prefix& prefix) {
   const ByteView bytes = prefix.address.bytes();
   auto address =
-      require(nl::AbstractAddress(nl_addr_build(address_family(prefix.address), bytes.data(), bytes.size())));
+      require(nl::AbstractAddress(nl_addr_build(address_family(prefix.address.family()), bytes.data(), bytes.size())));
   nl_addr_set_prefixlen(address.get(), prefix.length);
   return address;
 }
@@ -52,14 +38,14 @@ Link from_nl(rtnl_link* link) {
 nl::InterfaceAddress make_address(std::uint32_t index, const Prefix& prefix) {
   auto address = require(nl::InterfaceAddress(rtnl_addr_alloc()));
   rtnl_addr_set_ifindex(address.get(), static_cast<int>(index));
-  rtnl_addr_set_family(address.get(), address_family(prefix.address));
+  rtnl_addr_set_family(address.get(), address_family(prefix.address.family()));
   rtnl_addr_set_local(address.get(), to_nl(prefix).get());
   return address;
 }
 
 nl::Route make_route(std::uint32_t index, const Route& wanted) {
   auto route = require(nl::Route(rtnl_route_alloc()));
-  rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(address_family(wanted.destination.address)));
+  rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(address_family(wanted.destination.address.family())));
   // The kernel refuses a destination with host bits.
   rtnl_route_set_dst(route.get(), to_nl(wanted.destination.masked()).get());
   rtnl_route_set_table(route.get(), wanted.table);
@@ -87,70 +73,7 @@ int keep_kernel_error(sockaddr_nl*, nlmsgerr* message, void* argument) {
   return -NLE_FAILURE;
 }
 
-std::string hint_for(int error) {
-  switch (error) {
-    case EPERM:
-      return " (run as root or with CAP_NET_ADMIN)";
-    case EEXIST:
-      return " (it is there already)";
-    case ENETDOWN:
-      return " (the interface is down: bring it up first)";
-    case ENOENT:
-    case ESRCH:
-    case EADDRNOTAVAIL:
-      return " (there is none)";
-    case ENODEV:
-      return " (there is no such interface)";
-    default:
-      return "";
-  }
-}
-
 }  // namespace
-
-struct Netlink::State {
-  nl::Socket socket{nl_socket_alloc()};
-  int kernel_error = 0;
-
-  [[noreturn]] void fail(int code, const std::string& what) {
-    const int error = kernel_error != 0 ? std::exchange(kernel_error, 0) : nl::to_errno(code);
-    throw_system_error(error, what + hint_for(error));
-  }
-
-  // Throws unless `code` is a success; `what` is composed only then.
-  template <class Describe>
-  void check(int code, Describe what) {
-    if (code >= 0) return;
-    const int error = std::exchange(kernel_error, 0);
-    const std::string text = what();
-    kernel_error = error;
-    fail(code, text);
-  }
-
-  nl::Link get_link(int index, const char* name) {
-    rtnl_link* link = nullptr;
-    const int code = rtnl_link_get_kernel(socket.get(), index, name, &link);
-    if (code >= 0) return nl::Link(link);
-    const bool is_absent = kernel_error == ENODEV || code == -NLE_OBJ_NOTFOUND || code == -NLE_NODEV;
-    if (!is_absent) fail(code, "cannot ask the kernel about a network interface");
-    kernel_error = 0;
-    return nullptr;
-  }
-
-  std::string device(std::uint32_t index) {
-    const nl::Link link = get_link(static_cast<int>(index), nullptr);
-    return link ? "interface " + from_nl(link.get()).name : "interface number " + std::to_string(index);
-  }
-
-  template <class Change>
-  void change_link(std::uint32_t index, Change change, const std::string& what) {
-    const auto which = require(nl::Link(rtnl_link_alloc()));
-    rtnl_link_set_ifindex(which.get(), static_cast<int>(index));
-    const auto wanted = require(nl::Link(rtnl_link_alloc()));
-    change(wanted.get());
-    check(rtnl_link_change(socket.get(), which.get(), wanted.get(), 0), [&] { return what + " " + device(index); });
-  }
-};
 
 Netlink::Netlink() : state_(std::make_unique<State>()) {
   constexpr const char* what = "cannot open a netlink socket";

@@ -5,6 +5,8 @@
 #include <netlink/addr.h>
 #include <netlink/cache.h>
 #include <netlink/errno.h>
+#include <netlink/handlers.h>
+#include <netlink/msg.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/route.h>
@@ -26,6 +28,8 @@ template <class T, auto release>
 using Owned = std::unique_ptr<T, Deleter<release>>;
 
 using Socket = Owned<nl_sock, nl_socket_free>;
+using Callbacks = Owned<nl_cb, nl_cb_put>;
+using Message = Owned<nl_msg, nlmsg_free>;
 using Cache = Owned<nl_cache, nl_cache_free>;
 using AbstractAddress = Owned<nl_addr, nl_addr_put>;
 using Link = Owned<rtnl_link, rtnl_link_put>;

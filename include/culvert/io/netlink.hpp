@@ -26,6 +26,17 @@ struct Route {
   std::uint32_t table = 254;  ///< RT_TABLE_MAIN
 };
 
+/// A rule that sends lookups to a routing table, as `ip rule add [not fwmark MARK] table TABLE pref PRIORITY
+/// [suppress_prefixlength LENGTH]` makes it.
+struct RoutingRule {
+  Family family = Family::V4;
+  std::uint32_t priority = 0;  ///< lower ones are asked first
+  std::uint32_t table = 0;
+  std::optional<std::uint32_t> unless_mark;             ///< not for packets with this mark
+  std::optional<std::uint32_t> suppress_prefix_length;  ///< routes of this length or shorter do not count
+  friend bool operator==(const RoutingRule&, const RoutingRule&) = default;
+};
+
 /// A netlink socket in the network namespace in which it was made. Calls throw std::system_error that name the device
 /// and the object. Not thread-safe.
 class Netlink {
@@ -48,6 +59,20 @@ class Netlink {
   [[nodiscard]] std::vector<Prefix> addresses(std::uint32_t index);
   /// Routes whose (only) device is the interface, of all tables but local.
   [[nodiscard]] std::vector<Route> routes(std::uint32_t index);
+
+  /// One more, also when there is one like it.
+  void add_rule(const RoutingRule& rule);
+  /// The first that is like this one.
+  void remove_rule(const RoutingRule& rule);
+  /// All of a family, as far as RoutingRule can describe them, in the order in which they are asked. Empty when the
+  /// system does not have the family.
+  [[nodiscard]] std::vector<RoutingRule> rules(Family family);
+  /// Numbers of all tables that have a route, of either family, each once.
+  [[nodiscard]] std::vector<std::uint32_t> tables_in_use();
+  /// What fits through the first link on the way to `destination`, for packets with `mark`; nothing without a way.
+  [[nodiscard]] std::optional<std::uint32_t> mtu_towards(const Address& destination, std::uint32_t mark = 0);
+  /// The same for the preferred default route of the main table, of IPv4 or else IPv6.
+  [[nodiscard]] std::optional<std::uint32_t> mtu_of_default_route();
 
  private:
   struct State;
