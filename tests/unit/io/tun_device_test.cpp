@@ -145,7 +145,7 @@ TEST(TunDevice, refuses_names_the_kernel_would_refuse_or_change) {
     for (const char* name : {"", ".", "..", "a/b", "a:b", "a b", "a\tb", "tun%d"}) {
       SCOPED_TRACE(name);
       expect_system_error([&] { TunDevice::create(name); }, std::errc::invalid_argument,
-                          HasSubstr("'" + std::string(name) + "'"));
+                          HasSubstr(std::string("'").append(name).append("'")));
     }
     expect_system_error([] { TunDevice::create(std::string("a\0b", 3)); }, std::errc::invalid_argument,
                         HasSubstr("1 to 15"));

@@ -116,7 +116,7 @@ TEST(NetworkNamespace, refuses_words_that_cannot_be_names) {
   const std::string long_name(256, 'n');
   for (const std::string& name : {std::string(), std::string("."), std::string("..")}) {
     expect_invalid([&] { NetworkNamespace::open(name); },
-                   AllOf(HasSubstr("'" + name + "'"), HasSubstr("cannot be a name")));
+                   AllOf(HasSubstr(std::string("'").append(name).append("'")), HasSubstr("cannot be a name")));
   }
   for (const char* name : {"a/b", "../proc/self/ns/net", "./x"}) {
     expect_invalid([&] { NetworkNamespace::open(name); }, AllOf(HasSubstr(name), HasSubstr("holds no '/'")));
