@@ -18,9 +18,9 @@ struct SendCounters {
 
 /// A DatagramSink over a UdpSocketPair. When full, a reserve flushes first. Sends with sendmmsg, sticky source address
 /// and traffic class in control messages. A datagram the kernel refuses (ENETUNREACH, EMSGSIZE, EPERM, …) costs that
-/// datagram only; when its sticky source may be what is wrong (EINVAL, EADDRNOTAVAIL, E{NET,HOST}UNREACH, ENODEV), it
-/// is sent once more without. ENOBUFS and EAGAIN: the rest of its family's datagrams is dropped, as the kernel would.
-/// Never blocks. Not thread-safe.
+/// datagram only; when its sticky source may be what is wrong (EINVAL, EADDRNOTAVAIL, ENETDOWN, E{NET,HOST}UNREACH,
+/// ENODEV), it is sent once more without. ENOBUFS and EAGAIN: the rest of its family's datagrams is dropped, as the
+/// kernel would. Never blocks. Not thread-safe.
 ///
 /// The local address of a path becomes the source; its interface only when that address is link-local. Otherwise
 /// routing chooses the interface, as in kernel WireGuard, so that a changed route takes effect at once.
