@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import sys
 import unittest
 
@@ -21,15 +22,20 @@ class Scenario(unittest.TestCase):
     def setUp(self):
         self._failures_before = self._failures()
         self.lab = lab.Lab()
+        self.addCleanup(self.lab.__exit__)
         self.addCleanup(self._close)
 
     def _failures(self):
         return len(self._result.failures) + len(self._result.errors)
 
     def _close(self):
-        if self._failures() > self._failures_before:
+        # Every scenario ends with the programs under test ending well, which is also when a sanitizer looks for leaks.
+        statuses = [process.end() for process in self.lab.processes if process.is_running and sites.culvert_binary() in process.argv]
+        complaints = [process for process in self.lab.processes if re.search(r"Sanitizer|runtime error:", process.output)]
+        is_well = not any(statuses) and not complaints
+        if not is_well or self._failures() > self._failures_before:
             print(self.lab.logs(), file=sys.stderr)
-        self.lab.__exit__()
+        self.assertTrue(is_well, f"the programs ended with {statuses}, sanitizers had {len(complaints)} complaints")
 
     def two_hosts(self, *addresses):
         """Two hosts joined by an uplink with the given pairs of addresses."""
