@@ -74,7 +74,8 @@ int bare_command(const std::string& name, bool foreground) {
   }
   device.carry(&tun);
   spdlog::info("{} is up and waits to be set", name);
-  daemon.ready();
+  // As with wireguard-go: whoever names a level wants to read on.
+  daemon.ready(std::getenv("LOG_LEVEL") && spdlog::get_level() != spdlog::level::off);
   io.run();
   spdlog::info("{} is going down", name);
   device.carry(nullptr);

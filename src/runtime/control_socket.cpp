@@ -188,19 +188,24 @@ asio::awaitable<void> ControlSocket::accept_clients() {
       co_await timer.async_wait(as_value);
       continue;
     }
-    if (clients_ >= clients_max) continue;
-    ++clients_;
+    if (clients_.size() >= clients_max) {
+      boost::system::error_code ignored;
+      clients_.front()->close(ignored);
+      clients_.pop_front();
+    }
     // What goes wrong with one client ends that client's connection only.
-    asio::co_spawn(io_, serve(std::move(client)), [this](std::exception_ptr) { --clients_; });
+    const auto served = clients_.insert(clients_.end(), std::make_shared<stream_protocol::socket>(std::move(client)));
+    asio::co_spawn(io_, serve(*served), [this, socket = *served](std::exception_ptr) { clients_.remove(socket); });
   }
 }
 
-asio::awaitable<void> ControlSocket::serve(stream_protocol::socket socket) {
-  // Shared, because a timer that has expired calls its handler even if this frame is gone by then.
-  const auto client = std::make_shared<stream_protocol::socket>(std::move(socket));
+asio::awaitable<void> ControlSocket::serve(std::shared_ptr<stream_protocol::socket> client) {
   asio::steady_timer timer(io_);
   const auto expect_progress = [&] {
+    const auto place = std::ranges::find(clients_, client);
+    if (place != clients_.end()) clients_.splice(clients_.end(), clients_, place);
     timer.expires_after(patience_);
+    // The client is shared, because a timer that has expired calls its handler even if this frame is gone by then.
     timer.async_wait([client](boost::system::error_code stopped) {
       if (!stopped) client->close(stopped);
     });

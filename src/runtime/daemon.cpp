@@ -44,13 +44,13 @@ Daemon::Daemon(bool foreground) {
   ::setsid();
 }
 
-void Daemon::ready(const std::string& log_path) {
+void Daemon::ready(bool keeps_standard_error, const std::string& log_path) {
   if (!parent_.is_open()) return;
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (nothing.is_open()) {
     ::dup2(nothing.get(), STDIN_FILENO);
     ::dup2(nothing.get(), STDOUT_FILENO);
-    if (::isatty(STDERR_FILENO) == 1) ::dup2(nothing.get(), STDERR_FILENO);
+    if (!keeps_standard_error) ::dup2(nothing.get(), STDERR_FILENO);
   }
   if (!log_path.empty()) {
     const UniqueFd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));

@@ -207,7 +207,7 @@ class Protocol(Scenario):
         self.assertIn("site-a", run("wg", "show", "interfaces"))
         self.assertIn("site-a", run("wg", "show", "all", "peers"))
         config = run("wg", "showconf", "site-a")
-        run("wg", "set", "site-a", "peer", peer, "remove", "listen-port", "51901", "fwmark", "0")
+        run("wg", "set", "site-a", "listen-port", "51901", "fwmark", "0", "peer", peer, "remove")
         self.assertEqual("", run("wg", "show", "site-a", "peers"))
         run("wg", "setconf", "site-a", self.key_file(config, "conf"))
         self.assertEqual(config, run("wg", "showconf", "site-a"))
@@ -368,6 +368,7 @@ class WgQuick(Scenario):
         host_a, host_b = self.two_hosts()
         a, b = Bare(host_a, "site-a", ["10.9.0.1/24"]), Bare(host_b, "site-b", ["10.9.0.2/24"])
         introduce(a, b, left_at="10.0.0.1", right_at="10.0.0.2")
+        a.peers[0].name = b.peers[0].name = None  # not wg-quick's
         environment = ("env", f"WG_QUICK_USERSPACE_IMPLEMENTATION={culvert_binary()}")
         before = host_a.state()
         for host, site in ((host_a, a), (host_b, b)):

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,7 +29,7 @@ inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
 /// one that has not asked or not read for `patience` is closed, too. Lives on the io_context's thread.
 class ControlSocket {
  public:
-  static constexpr unsigned clients_max = 64;
+  static constexpr std::size_t clients_max = 64;
 
   /// Takes the path over from a process that is gone; throws std::system_error when a living one has it for longer than
   /// a moment.
@@ -48,7 +50,7 @@ class ControlSocket {
  private:
   class Answer;
   boost::asio::awaitable<void> accept_clients();
-  boost::asio::awaitable<void> serve(boost::asio::local::stream_protocol::socket socket);
+  boost::asio::awaitable<void> serve(std::shared_ptr<boost::asio::local::stream_protocol::socket> client);
   boost::asio::awaitable<bool> answer_get(Answer& answer);
   boost::asio::awaitable<void> follow_file(std::function<void()> removed);
 
@@ -59,7 +61,7 @@ class ControlSocket {
   boost::asio::local::stream_protocol::acceptor acceptor_;
   std::optional<boost::asio::posix::stream_descriptor> file_watch_;
   std::uint64_t inode_ = 0;
-  unsigned clients_ = 0;
+  std::list<std::shared_ptr<boost::asio::local::stream_protocol::socket>> clients_;  ///< the longest silent first
 };
 
 }  // namespace culvert

@@ -14,9 +14,9 @@ class Daemon {
  public:
   /// `foreground`: nothing is split, and ready() does nothing. Throws std::system_error.
   explicit Daemon(bool foreground);
-  /// Lets the parent go. Standard input and output, and standard error if it is a terminal, become /dev/null, or, for
-  /// standard error, `log_path` if given.
-  void ready(const std::string& log_path = {});
+  /// Lets the parent go. Standard input and output become /dev/null. Standard error becomes the file at `log_path` if
+  /// one is given, else /dev/null, unless it is to be kept: whoever waits for its end would wait for the daemon's.
+  void ready(bool keeps_standard_error, const std::string& log_path = {});
 
  private:
   UniqueFd parent_;
