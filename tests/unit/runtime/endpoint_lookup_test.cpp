@@ -223,8 +223,8 @@ TEST(EndpointLookup, does_not_hold_up_its_owners_end_while_a_lookup_is_under_way
 }
 
 /// How many threads of this process would not take SIGTERM.
-long deaf_threads() {
-  long count = 0;
+unsigned long long deaf_threads() {
+  unsigned long long count = 0;
   for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
     std::ifstream status(thread.path() / "status");
     for (std::string line; std::getline(status, line);) {
@@ -235,7 +235,7 @@ long deaf_threads() {
 }
 
 TEST(EndpointLookup, leaves_signals_to_its_owner) {
-  const long before = deaf_threads();
+  const auto before = deaf_threads();
   boost::asio::io_context io;
   const EndpointLookup lookup(io, NetworkNamespace::current());
   EXPECT_EQ(deaf_threads(), before + 1);
