@@ -96,7 +96,7 @@ class BadInput(Scenario):
     # --- the command line
 
     def test_a_wrong_command_line_is_refused(self):
-        for argv in (["run"], ["frobnicate"], ["run", "a.conf", "b.conf"], ["--no-such-option"], []):
+        for argv in (["run"], ["frobnicate", "again"], ["run", "a.conf", "b.conf"], ["--no-such-option"], []):
             done = subprocess.run([culvert_binary(), *argv], capture_output=True, text=True, timeout=10, check=False)
             with self.subTest(argv):
                 self.assertEqual(2, done.returncode)
