@@ -134,7 +134,7 @@ ControlSocket::ControlSocket(asio::io_context& io, Device& device, const std::st
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   ::unlink(path_.c_str());
-  const mode_t before = ::umask(0077);
+  const mode_t before = ::umask(0177);
   boost::system::error_code failed;
   acceptor_.open(stream_protocol(), failed);
   if (!failed) acceptor_.bind(stream_protocol::endpoint(path_), failed);

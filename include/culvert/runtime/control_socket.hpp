@@ -25,8 +25,8 @@ inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
 /// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: get=1 and set=1, any number
 /// of them on one connection. A set is one transaction: it is read to its end and checked before any of it is made.
 /// What get answers has keys of our own, prefixed culvert_, that `wg` passes over. A client that is slow, silent or
-/// talks nonsense holds up only itself: at most clients_max are served at a time, further ones are closed at once, and
-/// one that has not asked or not read for `patience` is closed, too. Lives on the io_context's thread.
+/// talks nonsense holds up only itself: of more than clients_max the one that has been silent for longest is closed,
+/// and so is one that has not asked or not read for `patience`. Lives on the io_context's thread.
 class ControlSocket {
  public:
   static constexpr std::size_t clients_max = 64;
