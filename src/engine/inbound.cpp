@@ -50,11 +50,8 @@ void Engine::on_initiation(const Path& from, const MessageInitiation& message, c
 
 void Engine::on_response(const Path& from, const MessageResponse& message, const Now& now, DatagramSink& out) noexcept {
   if (!admit_handshake(from, bytes_of(message), SessionIndex(message.sender), now, out)) return;
-  const SessionIndex index(message.receiver);
-  Peer* peer = peers_.find(index);
-  if (!peer || peer->handshake.state() != HandshakeState::CreatedInitiation || peer->handshake.local_index() != index) {
-    return count_drop(DropReason::UnexpectedResponse);
-  }
+  Peer* peer = peers_.find(SessionIndex(message.receiver));
+  if (!peer) return count_drop(DropReason::UnexpectedResponse);
   const Verdict<void> consumed = peer->handshake.consume_response(message);
   if (!consumed) return count_drop(consumed.error());
 
