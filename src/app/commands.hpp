@@ -5,13 +5,17 @@
 
 namespace culvert {
 
-/// Makes device `name` and serves its control socket, in the background unless told to stay, until the device or the socket
-/// file is deleted or a signal comes.
+/// Makes device `name` and serves its control socket, in the background unless told to stay, until the device or the
+/// socket file is deleted or a signal comes.
 int bare_command(const std::string& name, bool foreground);
 /// Runs the tunnel of a config file until SIGTERM, SIGINT or SIGHUP.
-int run_command(const std::string& file);
+int run_command(const std::string& file_or_name);
+/// The same in the background: returns when the tunnel is up.
+int up_command(const std::string& file_or_name);
+/// Ends the process that up or run left in charge of a tunnel, or undoes what it could not undo itself.
+int down_command(const std::string& file_or_name);
 /// Parses the file and says whether it could be run.
-int check_command(const std::string& file);
+int check_command(const std::string& file_or_name);
 /// Prints all tunnels of this machine, or the one named.
 int show_command(const std::string& name, bool as_json);
 /// Print keys in base64; pubkey reads a private key from standard input.

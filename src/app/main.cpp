@@ -40,6 +40,14 @@ int run_program(int argc, char** argv) {
       ->required();
   run->footer("Example: culvert run /etc/culvert/site-a.conf");
 
+  auto* up = app.add_subcommand("up", "Set up the tunnel of a config file and leave it running in the background");
+  up->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
+  up->footer("Example: culvert up site-a. The log of the process is /run/culvert/NAME.log.");
+
+  auto* down = app.add_subcommand("down", "Take a tunnel down and undo all that up or run did");
+  down->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
+  down->footer("Example: culvert down site-a. Undoes what a killed process left, too.");
+
   auto* check = app.add_subcommand("check", "Check a config file and change nothing");
   check->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
   check->footer("Example: culvert check site-a.conf");
@@ -76,6 +84,8 @@ int run_program(int argc, char** argv) {
   const char* level = std::getenv("LOG_LEVEL");
   start_log(log_level_of(level ? level : "info"));
   if (*run) return run_command(file);
+  if (*up) return up_command(file);
+  if (*down) return down_command(file);
   if (*check) return check_command(file);
   if (*show) return show_command(name, as_json);
   if (*genkey) return genkey_command();

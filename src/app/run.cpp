@@ -1,65 +1,153 @@
-// culvert run: one tunnel in the foreground.
-#include <unistd.h>
-
+// culvert run and up: the tunnel of a file, from the first step to the last.
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <thread>
 
 #include "commands.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/quick/setup.hpp"
 #include "culvert/runtime/control_socket.hpp"
+#include "culvert/runtime/daemon.hpp"
 #include "culvert/runtime/log.hpp"
 #include "culvert/runtime/tunnel.hpp"
 
 namespace culvert {
 namespace {
 
-/// What wg-quick would do and this command does not: better refused than silently left undone.
-void refuse_unsupported(const Config& config) {
-  std::string_view key;
-  if (!config.dns.empty()) key = "DNS";
-  if (!config.pre_up.empty() || !config.post_up.empty()) key = "PreUp and PostUp";
-  if (!config.pre_down.empty() || !config.post_down.empty()) key = "PreDown and PostDown";
-  if (config.save_config) key = "SaveConfig";
-  if (!key.empty()) {
-    throw std::runtime_error(
-        fmt::format("{}: {} cannot be honoured yet; take it out of the file and do it by hand", config.path, key));
+namespace asio = boost::asio;
+
+/// Runs `io` on this thread while another does `work`, which may take as long as the user's hooks do.
+void run_beside(asio::io_context& io, const std::function<void()>& work) {
+  std::exception_ptr failure;
+  const auto guard = asio::make_work_guard(io);
+  std::thread worker([&] {
+    try {
+      work();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    asio::post(io, [&io] { io.stop(); });
+  });
+  io.restart();
+  io.run();
+  worker.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+class Run {
+ public:
+  Run(Config config, std::string name, bool keep_failures)
+      : config_(std::move(config)),
+        setup_(config_, std::move(name), options_of(keep_failures)),
+        signals_(io_, SIGINT, SIGTERM, SIGHUP) {
+    await_signal();
   }
+
+  /// Returns when a signal has come and all is undone. Throws what kept the tunnel from coming up, with all undone.
+  bool live(const std::function<void()>& on_up) {
+    try {
+      come_up();
+      on_up();
+      if (!is_signalled_) {
+        io_.restart();
+        io_.run();
+      }
+    } catch (...) {
+      go_down();
+      throw;
+    }
+    return go_down();
+  }
+
+ private:
+  static QuickSetup::Options options_of(bool keep_failures) {
+    QuickSetup::Options options;
+    options.keep_failures = keep_failures;
+    return options;
+  }
+
+  void await_signal() {
+    signals_.async_wait([this](boost::system::error_code failed, int) {
+      if (failed) return;
+      is_signalled_ = true;
+      setup_.interrupt();
+      if (is_up_) io_.stop();
+      await_signal();
+    });
+  }
+
+  void come_up() {
+    run_beside(io_, [this] { setup_.prepare(config_); });
+    tunnel_.emplace(io_, std::move(config_), setup_.name(), setup_.setup());
+    control_.emplace(io_, tunnel_->device(), setup_.name());
+    run_beside(io_, [this] { setup_.finish_up(tunnel_->config()); });
+    is_up_ = true;
+    spdlog::info("{} is up, listening on port {}, {} peer(s)", setup_.name(), tunnel_->device().sockets().port(),
+                 tunnel_->device().engine().peers().size());
+  }
+
+  bool go_down() {
+    if (is_up_) spdlog::info("{} is going down", setup_.name());
+    is_up_ = false;
+    // Hooks may use the tunnel until it is taken from them.
+    if (tunnel_) {
+      run_beside(io_, [this] { setup_.begin_down(); });
+    } else {
+      setup_.begin_down();
+    }
+    control_.reset();
+    tunnel_.reset();
+    return setup_.end_down();
+  }
+
+  asio::io_context io_{1};
+  Config config_;  ///< until the tunnel has it
+  QuickSetup setup_;
+  asio::signal_set signals_;
+  std::optional<Tunnel> tunnel_;
+  std::optional<ControlSocket> control_;
+  bool is_up_ = false;
+  bool is_signalled_ = false;
+};
+
+struct File {
+  Config config;
+  std::string name;
+};
+
+File read_file(const std::string& file_or_name) {
+  const std::string path = config_path_of(file_or_name);
+  return {read_config_file(path), device_name_of(path)};
 }
 
 }  // namespace
 
-int run_command(const std::string& file) {
-  const std::string path = config_path_of(file);
-  Config config = read_config_file(path);
-  refuse_unsupported(config);
-  std::string name = device_name_of(path);
+int run_command(const std::string& file_or_name) {
+  File file = read_file(file_or_name);
   std::signal(SIGPIPE, SIG_IGN);
-
-  boost::asio::io_context io(1);
-  // Before anything is set up, so that a signal during set-up undoes it too.
-  boost::asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);
-  signals.async_wait([&io](boost::system::error_code failed, int) {
-    if (!failed) io.stop();
-  });
-  Tunnel tunnel(io, std::move(config), std::move(name));
-  const ControlSocket control(io, tunnel.device(), tunnel.name());
-  spdlog::info("{} is up, listening on port {}, {} peer(s)", tunnel.name(), tunnel.device().sockets().port(),
-               tunnel.device().engine().peers().size());
-  io.run();
-  spdlog::info("{} is going down", tunnel.name());
-  return 0;
+  return Run(std::move(file.config), std::move(file.name), false).live([] {}) ? 0 : 1;
 }
 
-int check_command(const std::string& file) {
-  const std::string path = config_path_of(file);
-  const Config config = read_config_file(path);
-  refuse_unsupported(config);
-  const std::string name = device_name_of(path);
-  // The namespaces themselves may not exist yet.
-  if (config.device_namespace == config.socket_namespace) refuse_default_route_loop(config);
-  fmt::print("{}: OK, device {}, {} address(es), {} peer(s)\n", path, name, config.addresses.size(),
-             config.peers.size());
+int up_command(const std::string& file_or_name) {
+  Daemon daemon(false);
+  File file = read_file(file_or_name);
+  std::signal(SIGPIPE, SIG_IGN);
+  const std::string log = JournalFolder().path_of(file.name, ".log");
+  const bool has_journal = std::getenv("JOURNAL_STREAM") != nullptr;
+  const auto on_up = [&] { daemon.ready(has_journal, has_journal ? std::string() : log); };
+  return Run(std::move(file.config), std::move(file.name), true).live(on_up) ? 0 : 1;
+}
+
+int check_command(const std::string& file_or_name) {
+  const File file = read_file(file_or_name);
+  fmt::print("{}: OK, device {}, {} address(es), {} peer(s)\n", file.config.path, file.name,
+             file.config.addresses.size(), file.config.peers.size());
   return 0;
 }
 

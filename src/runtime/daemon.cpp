@@ -41,7 +41,6 @@ Daemon::Daemon(bool foreground) {
     parent_.reset();
     await_child(child, news);
   }
-  ::setsid();
 }
 
 void Daemon::ready(bool keeps_standard_error, const std::string& log_path) {
@@ -54,8 +53,13 @@ void Daemon::ready(bool keeps_standard_error, const std::string& log_path) {
   }
   if (!log_path.empty()) {
     const UniqueFd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
-    if (log.is_open()) ::dup2(log.get(), STDERR_FILENO);
+    if (log.is_open()) {
+      ::dup2(log.get(), STDOUT_FILENO);
+      ::dup2(log.get(), STDERR_FILENO);
+    }
   }
+  // Until now an interrupt from the terminal was meant for this process, too.
+  ::setsid();
   if (::chdir("/") != 0) return parent_.reset();
   [[maybe_unused]] const auto told = ::write(parent_.get(), &ready_byte, 1);
   parent_.reset();

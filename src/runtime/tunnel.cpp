@@ -6,7 +6,6 @@
 
 #include "culvert/config/change_of.hpp"
 #include "culvert/io/clock.hpp"
-#include "culvert/runtime/device_setup.hpp"
 
 namespace culvert {
 namespace asio = boost::asio;
@@ -19,35 +18,37 @@ NetworkNamespace open_namespace(const std::string& specification) {
   return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
 }
 
-NetworkNamespace open_socket_namespace(const Config& config, const NetworkNamespace& device) {
-  NetworkNamespace there = open_namespace(config.socket_namespace);
-  if (device.identity() == there.identity()) refuse_default_route_loop(config);
-  return there;
-}
-
-}  // namespace
-
+/// A default route in the main table must not catch the tunnel's own datagrams.
 void refuse_default_route_loop(const Config& config) {
   if (config.table.kind != RouteTable::Kind::Auto) return;
   for (const PeerConfig& peer : config.peers) {
     for (const Prefix& prefix : peer.allowed_ips) {
       if (prefix.length != 0) continue;
-      throw ConfigError(config.path, peer.line, 1,
-                        "AllowedIPs = " + prefix.to_string() +
-                            " routes everything into the tunnel, also the tunnel's own datagrams: give the device "
-                            "another network namespace with Namespace =, or set the routes yourself with Table = off");
+      throw ConfigError(
+          config.path, peer.line, 1,
+          "AllowedIPs = " + prefix.to_string() + " routes everything into the tunnel, also the tunnel's own datagrams");
     }
   }
 }
 
-Tunnel::Tunnel(asio::io_context& io, Config config, std::string name)
+NetworkNamespace open_socket_namespace(const Config& config, const NetworkNamespace& device, const DeviceSetup& setup) {
+  NetworkNamespace there = open_namespace(config.socket_namespace);
+  const bool is_main = setup.default_route_table == DeviceSetup{}.default_route_table;
+  if (is_main && device.identity() == there.identity()) refuse_default_route_loop(config);
+  return there;
+}
+
+}  // namespace
+
+Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetup setup)
     : io_(io),
       config_(std::move(config)),
       name_(std::move(name)),
+      setup_(std::move(setup)),
       device_namespace_(open_namespace(config_.device_namespace)),
-      device_(io, open_socket_namespace(config_, device_namespace_), config_.listen_port.value_or(0),
+      device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),
               config_.firewall_mark.value_or(0)),
-      tun_(set_up_device(name_, config_, device_namespace_)),
+      tun_(set_up_device(name_, config_, device_namespace_, setup_)),
       lookup_(io, device_.socket_namespace()),
       device_retry_(io) {
   device_.on_event = [this](const Event& event) { on_event(event); };
@@ -177,7 +178,7 @@ void Tunnel::looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoi
 void Tunnel::restore_tun() {
   tun_.reset();
   try {
-    tun_.emplace(set_up_device(name_, config_, device_namespace_));
+    tun_.emplace(set_up_device(name_, config_, device_namespace_, setup_));
     device_.carry(&*tun_);
   } catch (const std::exception& error) {
     if (device_log_.allow(read_clocks().time)) {

@@ -1,7 +1,10 @@
 // A TUN device with its addresses, MTU and routes, as a config file asks for it.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "culvert/config/config_file.hpp"
@@ -11,12 +14,20 @@
 
 namespace culvert {
 
+/// What a file does not say of a device.
+struct DeviceSetup {
+  std::uint32_t default_route_table = 254;  ///< where AllowedIPs of length 0 go with Table = auto
+  /// Told what comes next, before each step; what it throws ends the set-up.
+  std::function<void(std::string_view)> before_step;
+};
+
 /// Creates device `name` in namespace `where`, gives it what `config` says, and sets it up. Throws std::system_error;
 /// then nothing is left, because the kernel removes addresses and routes with the device.
-[[nodiscard]] TunDevice set_up_device(const std::string& name, const Config& config, const NetworkNamespace& where);
+[[nodiscard]] TunDevice set_up_device(const std::string& name, const Config& config, const NetworkNamespace& where,
+                                      const DeviceSetup& setup = {});
 
 /// The routes that AllowedIPs and Table ask for: one per distinct prefix, without those that the interface's own
 /// addresses imply.
-[[nodiscard]] std::vector<Route> routes_of(const Config& config);
+[[nodiscard]] std::vector<Route> routes_of(const Config& config, std::uint32_t default_route_table = 254);
 
 }  // namespace culvert

@@ -11,13 +11,10 @@
 #include "culvert/io/tun_device.hpp"
 #include "culvert/netns/network_namespace.hpp"
 #include "culvert/runtime/device.hpp"
+#include "culvert/runtime/device_setup.hpp"
 #include "culvert/runtime/endpoint_lookup.hpp"
 
 namespace culvert {
-
-/// Throws ConfigError if AllowedIPs route everything into the tunnel by themselves, which must not be where device and
-/// sockets share a network namespace: the tunnel's own datagrams would go into the tunnel.
-void refuse_default_route_loop(const Config& config);
 
 /// Everything is set up by the constructor and undone by the destructor, or by the kernel when the process is killed:
 /// the device lives as long as its descriptor. Lives on the thread that runs `io`; the io_context has stopped when it
@@ -25,7 +22,7 @@ void refuse_default_route_loop(const Config& config);
 class Tunnel {
  public:
   /// Throws ConfigError or std::system_error; then nothing is left. `io` outlives the tunnel.
-  Tunnel(boost::asio::io_context& io, Config config, std::string name);
+  Tunnel(boost::asio::io_context& io, Config config, std::string name, DeviceSetup setup = {});
   ~Tunnel();
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
@@ -54,6 +51,7 @@ class Tunnel {
   boost::asio::io_context& io_;
   Config config_;
   std::string name_;
+  DeviceSetup setup_;
   NetworkNamespace device_namespace_;
   Device device_;
   std::optional<TunDevice> tun_;

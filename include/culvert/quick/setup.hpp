@@ -1,0 +1,92 @@
+// A wg-quick file in force: what is done around a device, step by step, and undone in the reverse order.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culvert/config/config_file.hpp"
+#include "culvert/netns/network_namespace.hpp"
+#include "culvert/quick/dns.hpp"
+#include "culvert/quick/journal.hpp"
+#include "culvert/quick/program.hpp"
+#include "culvert/runtime/device_setup.hpp"
+
+namespace culvert {
+
+/// How a default route is kept from catching the tunnel's own datagrams: these have a mark, and what has not is looked
+/// up in a table of the tunnel's own, unless the main table has a route to it that is no default route.
+struct DefaultRoutePolicy {
+  std::uint32_t mark = 0;  ///< also the number of the table
+  std::vector<Family> families;
+};
+
+/// Its life: prepare(), then the caller makes the device from config() and setup(), then finish_up(); and
+/// back: begin_down(), the caller ends the device, end_down(). When anything throws on the way up, the way down starts
+/// there. What the kernel does not undo with the device or the process is in the journal before it is done. All but
+/// interrupt() is called by one thread at a time.
+class QuickSetup {
+ public:
+  struct Options {
+    std::string folder = std::string(journal_folder);
+    DnsPrograms dns;
+    /// Told what comes next, before each step; what it throws is a failure of that step.
+    std::function<void(std::string_view)> before_step;
+    bool keep_failures = false;  ///< leave word in the journal of what could not be undone
+  };
+
+  /// Changes nothing. Throws ConfigError or std::exception for what cannot be.
+  QuickSetup(const Config& config, std::string name, Options options);
+
+  /// Undoes what a killed process of this name left, runs PreUp, and fills in the MTU and mark of a file that has none.
+  void prepare(Config& config);
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] DeviceSetup setup();
+  /// DNS, packet filter, rules, PostUp. The device is at work meanwhile, so that hooks may use it.
+  void finish_up(const Config& config);
+
+  /// PreDown, and all else that finish_up() did. What fails is logged and passed over.
+  void begin_down() noexcept;
+  /// PostDown, and the end of the journal. Returns whether all was undone.
+  bool end_down() noexcept;
+
+  /// From any thread: the way up ends at the next step, a hook that runs now ends now. On the way down: only the
+  /// latter.
+  void interrupt();
+
+ private:
+  void step(const std::string& what, std::optional<Undo> undo, const std::function<void()>& act);
+  void announce(std::string_view what) const;
+  void begin_journal(const Config& config);
+  void arm_post_down(const Config& config);
+  void run_hooks(const Config& config, std::string_view key, const std::vector<std::string>& lines);
+  void decide_policy(Config& config);
+  void decide_mtu(Config& config);
+  void raise_dns(const Config& config);
+  void raise_policy(const Config& config);
+  void raise_src_valid_mark();
+  void undo_last() noexcept;
+  void save_journal() noexcept;
+
+  std::string name_;
+  Options options_;
+  NetworkNamespace device_namespace_;
+  NetworkNamespace socket_namespace_;
+  JournalFolder folder_;
+  ProgramRunner programs_;
+  JournalEntries entries_;
+  bool has_journal_ = false;
+  std::optional<DefaultRoutePolicy> policy_;
+  std::atomic<bool> is_interrupted_ = false;
+  std::atomic<bool> is_going_down_ = false;
+};
+
+/// Takes over the journal of `name` from a process that is gone and undoes what it says. Nothing: there is none. Else
+/// whether all could be undone. Throws if the process is alive.
+std::optional<bool> clean_up_after(const JournalFolder& folder, const std::string& name);
+
+}  // namespace culvert

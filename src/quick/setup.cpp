@@ -1,0 +1,336 @@
+// The steps of a wg-quick file, and back.
+#include "culvert/quick/setup.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <system_error>
+
+#include "culvert/base/printable.hpp"
+#include "culvert/protocol/limits.hpp"
+#include "culvert/quick/firewall.hpp"
+#include "culvert/runtime/control_socket.hpp"
+#include "culvert/runtime/log.hpp"
+#include "sysctl.hpp"
+
+namespace culvert {
+
+namespace {
+
+constexpr std::uint32_t first_table = 51820;
+// What WireGuard and the outer IPv6 and UDP headers add: 32 + 40 + 8.
+constexpr std::uint32_t overhead = 80;
+constexpr std::uint32_t mtu_min_v6 = 1280;  // RFC 8200, section 5
+
+NetworkNamespace open_namespace(const std::string& specification) {
+  return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
+}
+
+std::vector<Family> families_of_default_routes(const Config& config) {
+  std::vector<Family> families;
+  for (const Family family : {Family::V4, Family::V6}) {
+    const auto is_default = [family](const Prefix& prefix) {
+      return prefix.length == 0 && prefix.address.family() == family;
+    };
+    const bool has_one = std::ranges::any_of(
+        config.peers, [&](const PeerConfig& peer) { return std::ranges::any_of(peer.allowed_ips, is_default); });
+    if (has_one) families.push_back(family);
+  }
+  return families;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// What is before all others but those of priority 0, as the kernel would choose.
+std::uint32_t first_rule_priority(Netlink& netlink, Family family) {
+  std::uint32_t first = 32766;
+  for (const RoutingRule& rule : netlink.rules(family)) {
+    if (rule.priority != 0) first = std::min(first, rule.priority);
+  }
+  if (first < 3) throw std::runtime_error("there is no room for routing rules before the first one (see ip rule)");
+  return first;
+}
+
+}  // namespace
+
+QuickSetup::QuickSetup(const Config& config, std::string name, Options options)
+    : name_(std::move(name)),
+      options_(std::move(options)),
+      device_namespace_(open_namespace(config.device_namespace)),
+      socket_namespace_(open_namespace(config.socket_namespace)),
+      folder_(options_.folder),
+      programs_(name_) {
+  if (!config.dns.empty() && device_namespace_.identity() != NetworkNamespace::current().identity()) {
+    throw ConfigError(config.path, 0, 0,
+                      "DNS = " + joined(config.dns) +
+                          " would be set for this namespace, but the device is in another: take the line out and write "
+                          "the servers to /etc/netns/NAME/resolv.conf, where `ip netns exec NAME` looks");
+  }
+}
+
+DeviceSetup QuickSetup::setup() {
+  DeviceSetup setup;
+  if (policy_) setup.default_route_table = policy_->mark;
+  // Before the device, because the socket file comes with it.
+  setup.before_step = [this](std::string_view what) { announce(what); };
+  return setup;
+}
+
+void QuickSetup::announce(std::string_view what) const {
+  if (options_.before_step) options_.before_step(what);
+  if (is_interrupted_) throw std::runtime_error("interrupted");
+  spdlog::debug("{}: {}", name_, printable(what));
+}
+
+void QuickSetup::step(const std::string& what, std::optional<Undo> undo, const std::function<void()>& act) {
+  announce(what);
+  if (undo) {
+    entries_.undos.push_back(std::move(*undo));
+    folder_.write(entries_);
+  }
+  act();
+}
+
+void QuickSetup::prepare(Config& config) {
+  {
+    const ScopedNamespace inside(device_namespace_);
+    if (Netlink().find_link(name_)) {
+      const auto journal = folder_.read(name_);
+      const bool is_ours = journal && journal->owner.is_alive();
+      throw std::runtime_error(is_ours ? name_ + " is up already (process " + std::to_string(journal->owner.pid) +
+                                             "); culvert down " + name_ + " ends it"
+                                       : "there is a device " + name_ + " already");
+    }
+  }
+  begin_journal(config);
+  run_hooks(config, "PreUp", config.pre_up);
+  decide_mtu(config);
+  decide_policy(config);
+  step("create the control socket", RemoveStaleSocket{std::string(control_socket_folder) + "/" + name_ + ".sock"},
+       [] {});
+}
+
+void QuickSetup::begin_journal(const Config& config) {
+  announce("begin the journal");
+  entries_.name = name_;
+  entries_.owner = ProcessIdentity::self();
+  entries_.where = device_namespace_.identity();
+  entries_.where_name = config.device_namespace;
+  for (;;) {
+    clean_up_after(folder_, name_);
+    const UniqueFd lock = folder_.lock();
+    if (folder_.read(name_)) continue;  // Somebody else was quicker.
+    folder_.write(entries_);
+    has_journal_ = true;
+    return;
+  }
+}
+
+void QuickSetup::arm_post_down(const Config& config) {
+  const bool is_armed = !entries_.undos.empty() && std::holds_alternative<RunHooks>(entries_.undos.front());
+  if (config.post_down.empty() || is_armed) return;
+  entries_.undos.insert(entries_.undos.begin(), RunHooks{"PostDown", config.post_down});
+}
+
+void QuickSetup::run_hooks(const Config& config, std::string_view key, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) {
+    announce(std::string(key) + ": " + without_keys(line));
+    // PostDown undoes what PreUp and PostUp did: not before one of them has begun.
+    arm_post_down(config);
+    folder_.write(entries_);
+    const ScopedNamespace inside(device_namespace_);
+    const int status = programs_.run_hook(line);
+    if (status != 0) {
+      throw std::runtime_error(printable(config.path) + ": " + std::string(key) + " = " + without_keys(line) +
+                               ": ended with status " + std::to_string(status));
+    }
+  }
+}
+
+void QuickSetup::decide_mtu(Config& config) {
+  if (config.mtu) return;
+  const ScopedNamespace inside(socket_namespace_);
+  Netlink netlink;
+  std::optional<std::uint32_t> outer;
+  for (const PeerConfig& peer : config.peers) {
+    if (!peer.endpoint || !peer.endpoint->literal) continue;
+    const auto fits = netlink.mtu_towards(peer.endpoint->literal->address, config.firewall_mark.value_or(0));
+    if (fits) outer = std::min(outer.value_or(*fits), *fits);
+  }
+  if (!outer) outer = netlink.mtu_of_default_route();
+  const bool has_v6 = std::ranges::any_of(config.addresses, [](const Prefix& own) { return !own.address.is_v4(); });
+  const std::uint32_t least = has_v6 ? mtu_min_v6 : 576;
+  const std::uint32_t mtu = outer ? std::max(*outer, least + overhead) - overhead : limits::default_mtu;
+  config.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(mtu, 65535));
+}
+
+void QuickSetup::decide_policy(Config& config) {
+  std::vector<Family> families = families_of_default_routes(config);
+  const bool is_one_namespace = device_namespace_.identity() == socket_namespace_.identity();
+  if (families.empty() || config.table.kind != RouteTable::Kind::Auto || !is_one_namespace) return;
+  // Others decide at the same time.
+  const UniqueFd lock = folder_.lock();
+  const ScopedNamespace inside(device_namespace_);
+  Netlink netlink;
+  std::vector<std::uint32_t> taken = netlink.tables_in_use();
+  for (const Family family : {Family::V4, Family::V6}) {
+    for (const RoutingRule& rule : netlink.rules(family)) taken.push_back(rule.table);
+  }
+  for (const JournalEntries& other : folder_.others(name_)) {
+    if (other.table == 0) continue;
+    taken.push_back(other.table);
+    if (config.firewall_mark == other.table && other.where == entries_.where) {
+      throw std::runtime_error(printable(config.path) + ": FwMark " + std::to_string(other.table) +
+                               " is that of tunnel " + other.name + ": two with default routes need two marks");
+    }
+  }
+  std::uint32_t mark = config.firewall_mark.value_or(0);
+  if (mark == 0) {
+    mark = first_table;
+    while (std::ranges::find(taken, mark) != taken.end()) ++mark;
+  }
+  config.firewall_mark = mark;
+  policy_ = DefaultRoutePolicy{mark, std::move(families)};
+  entries_.table = mark;
+  folder_.write(entries_);
+}
+
+void QuickSetup::finish_up(const Config& config) {
+  raise_dns(config);
+  if (policy_) {
+    const ScopedNamespace inside(device_namespace_);
+    raise_policy(config);
+  }
+  if (!config.pre_down.empty()) entries_.undos.push_back(RunHooks{"PreDown", config.pre_down});
+  arm_post_down(config);
+  folder_.write(entries_);
+  run_hooks(config, "PostUp", config.post_up);
+}
+
+void QuickSetup::raise_dns(const Config& config) {
+  if (config.dns.empty()) return;
+  announce("find the resolver");
+  const auto plan = plan_dns(name_, options_.dns);
+  if (!plan) {
+    throw ConfigError(config.path, 0, 0,
+                      "DNS = " + joined(config.dns) +
+                          " needs resolvconf or a running systemd-resolved: install one of the packages openresolv, "
+                          "resolvconf and systemd-resolved, or take the line out");
+  }
+  step("set DNS", plan, [&] { set_dns(*plan, config.dns, programs_, options_.dns); });
+}
+
+void QuickSetup::raise_policy(const Config& config) {
+  Netlink netlink;
+  for (const Family family : policy_->families) {
+    if (family == Family::V4) raise_src_valid_mark();
+    step("add packet filter rules", RemoveFirewall{family, name_},
+         [&] { add_firewall(family, name_, config.addresses, policy_->mark); });
+    // The one that keeps the way to the local network comes first, so that this is never cut.
+    const std::uint32_t before = first_rule_priority(netlink, family);
+    const RoutingRule local{.family = family,
+                            .priority = before - 2,
+                            .table = Route{}.table,
+                            .unless_mark = {},
+                            .suppress_prefix_length = 0};
+    const RoutingRule tunnel{.family = family,
+                             .priority = before - 1,
+                             .table = policy_->mark,
+                             .unless_mark = policy_->mark,
+                             .suppress_prefix_length = {}};
+    for (const RoutingRule& rule : {local, tunnel}) {
+      step("add a routing rule", RemoveRule{rule}, [&] { netlink.add_rule(rule); });
+    }
+  }
+}
+
+void QuickSetup::raise_src_valid_mark() {
+  const UniqueFd lock = folder_.lock();
+  std::string before = read_sysctl(src_valid_mark);
+  for (const JournalEntries& other : folder_.others(name_)) {
+    if (other.where != entries_.where) continue;
+    for (const Undo& undo : other.undos) {
+      if (const auto* restore = std::get_if<RestoreSourceValidMark>(&undo)) before = restore->value;
+    }
+  }
+  step("let the reverse path filter see marks", RestoreSourceValidMark{before},
+       [] { write_sysctl(src_valid_mark, "1"); });
+}
+
+void QuickSetup::begin_down() noexcept {
+  is_going_down_ = true;
+  programs_.resume();
+  while (!entries_.undos.empty() && !std::holds_alternative<RemoveStaleSocket>(entries_.undos.back())) undo_last();
+}
+
+bool QuickSetup::end_down() noexcept {
+  is_going_down_ = true;
+  programs_.resume();
+  while (!entries_.undos.empty()) undo_last();
+  if (!has_journal_) return true;
+  try {
+    if (entries_.failures.empty() || !options_.keep_failures) {
+      folder_.remove(name_);
+    } else {
+      folder_.write(entries_);
+    }
+  } catch (const std::exception& error) {
+    spdlog::warn("{}: {}", name_, error.what());
+  }
+  return entries_.failures.empty();
+}
+
+void QuickSetup::undo_last() noexcept {
+  const Undo undo = entries_.undos.back();
+  try {
+    const bool is_shared = is_needed_by_others(undo, entries_.where, folder_.others(name_));
+    const ScopedNamespace inside(device_namespace_);
+    if (!is_shared) perform(undo, programs_);
+  } catch (const std::exception& error) {
+    spdlog::warn("{}: {}", name_, error.what());
+    entries_.failures.emplace_back(error.what());
+  }
+  entries_.undos.pop_back();
+  save_journal();
+}
+
+void QuickSetup::save_journal() noexcept {
+  try {
+    folder_.write(entries_);
+  } catch (const std::exception& error) {
+    spdlog::warn("{}: {}", name_, error.what());
+  }
+}
+
+void QuickSetup::interrupt() {
+  if (is_going_down_) return programs_.interrupt_current();
+  is_interrupted_ = true;
+  programs_.interrupt();
+}
+
+std::optional<bool> clean_up_after(const JournalFolder& folder, const std::string& name) {
+  std::optional<JournalEntries> left;
+  {
+    const UniqueFd lock = folder.lock();
+    left = folder.read(name);
+    if (!left) return std::nullopt;
+    if (left->owner.is_alive()) {
+      throw std::runtime_error(name + " is up already (process " + std::to_string(left->owner.pid) +
+                               "); culvert down " + name + " ends it");
+    }
+    for (const std::string& failure : left->failures) spdlog::warn("{}: {}", name, printable(failure));
+    if (!left->undos.empty()) {
+      spdlog::warn("{}: undoing what process {} left, which was killed", name, left->owner.pid);
+    }
+    // Whoever is next must not undo the same at the same time.
+    left->owner = ProcessIdentity::self();
+    folder.write(*left);
+  }
+  const bool had_failures = !left->failures.empty();
+  return undo_leftovers(folder, *left) && !had_failures;
+}
+
+}  // namespace culvert

@@ -1,0 +1,15 @@
+// Settings of the calling thread's network namespace under /proc/sys.
+#pragma once
+
+#include <string>
+
+namespace culvert {
+
+/// Lets the reverse path filter take marks into account, so that answers to marked datagrams pass it.
+inline constexpr const char* src_valid_mark = "net/ipv4/conf/all/src_valid_mark";
+
+/// Without the end of the line. Throws std::system_error.
+[[nodiscard]] std::string read_sysctl(const std::string& name);
+void write_sysctl(const std::string& name, const std::string& value);
+
+}  // namespace culvert
