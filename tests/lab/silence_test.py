@@ -77,6 +77,7 @@ class Silence(Scenario):
         for number in range(4000):  # buffers reach their working size
             self.attacker.send(self.nonsense(number), number % 1000, PORT)
             self.pause(number)
+        self.a.kill()  # its keepalives would be counted, too
         time.sleep(0.3)
         memory, before = self.b.process.resident_bytes(), self.b.status_of(self.a)
         with self.attacker.listening() as seen:
@@ -90,7 +91,8 @@ class Silence(Scenario):
         self.assertEqual((before.endpoint, before.handshake_time, before.received), (after.endpoint, after.handshake_time, after.received))
         if not os.environ.get("CULVERT_SANITIZED"):
             self.assertLessEqual(self.b.process.resident_bytes() - memory, 1 << 20)
-        self.assertEqual(3, ping(self.host_a, "10.9.0.2").received)
+        self.a.start()
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
 
     def test_a_repeated_initiation_is_never_worth_it(self):
         # A replay has a valid mac1, so under load a cookie may come back: smaller than what was sent, in every single ledger.
