@@ -227,7 +227,6 @@ TEST_F(TimersTest, any_packet_puts_the_persistent_keepalive_off) {
   now_ += 20s;
   timers_.any_authenticated_packet_traversal(now_);
   expect_in(25s, TimerAction::PersistentKeepalive);
-  expect_off();
   timers_.any_authenticated_packet_traversal(now_);
   expect_in(25s, TimerAction::PersistentKeepalive);
 }
