@@ -35,6 +35,8 @@ class PrefixTable {
   /// Calls `visit` for each prefix, IPv4 first, in ascending order of address, then of length.
   void for_each(const std::function<void(const Prefix&, PeerId)>& visit) const;
   [[nodiscard]] std::size_t size() const noexcept;
+  /// How many nodes memory is held for: less than twice the greatest size() so far, whatever came and went.
+  [[nodiscard]] std::size_t node_count() const noexcept { return v4_.nodes.size() + v6_.nodes.size(); }
 
  private:
   /// An address as the leading bits of a 128-bit number, most significant first.

@@ -153,6 +153,39 @@ TEST(PrefixTable, removes_all_prefixes_of_one_peer_and_no_others) {
   EXPECT_EQ(table.size(), 3U);
 }
 
+TEST(PrefixTable, removes_all_prefixes_of_several_peers_in_one_pass) {
+  PrefixTable table;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    table.insert(prefix("10.0.0." + std::to_string(i)), peer(i));
+    table.insert(prefix("fd00::" + std::to_string(i)), peer(i));
+  }
+  table.remove_all(std::vector{false, true, true});
+  EXPECT_EQ(entries_of(table),
+            (Entries{{"10.0.0.0/32", 0}, {"10.0.0.3/32", 3}, {"fd00::/128", 0}, {"fd00::3/128", 3}}));
+  EXPECT_EQ(table.size(), 4U);
+}
+
+TEST(PrefixTable, does_not_grow_while_prefixes_come_and_go) {
+  for (const bool at_once : {false, true}) {
+    PrefixTable table;
+    table.insert(prefix("10.0.0.0/8"), peer(1));
+    table.insert(prefix("fd00::/8"), peer(1));
+    for (unsigned i = 0; i < 200; ++i) {
+      const std::string number = std::to_string(i);
+      const std::array guests{prefix("10." + number + ".0.1/32"), prefix("10." + number + ".0.2/32"),
+                              prefix("fd00:" + number + "::1/128"), prefix("fd00:" + number + "::2/128")};
+      for (const Prefix& guest : guests) table.insert(guest, peer(2));
+      if (at_once) {
+        table.remove_all(peer(2));
+      } else {
+        for (const Prefix& guest : guests) ASSERT_TRUE(table.remove(guest, peer(2)));
+      }
+    }
+    EXPECT_EQ(table.size(), 2U);
+    EXPECT_LT(table.node_count(), 2 * 6U);
+  }
+}
+
 TEST(PrefixTable, visits_ipv4_first_then_by_address_then_by_length) {
   PrefixTable table;
   for (const auto* text : {"fd00::/8", "::/0", "10.0.0.0/9", "10.128.0.0/9", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/32",
