@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -60,10 +61,13 @@ struct Arrived {
   std::uint8_t traffic_class;
 };
 
+// Until nothing has come for a moment: on a busy machine the kernel leaves even loopback to a thread of its own.
 std::vector<Arrived> receive_all(UdpSocket& socket) {
   ReceiveBatch batch;
   std::vector<Arrived> all;
   for (;;) {
+    pollfd readable{socket.fd(), POLLIN, 0};
+    ::poll(&readable, 1, 100);
     const auto received = socket.try_receive(batch);
     EXPECT_FALSE(received.has_error());
     if (!received || received->empty()) return all;
