@@ -250,7 +250,7 @@ bool is_needed_by_others(const Undo& undo, const NamespaceIdentity& where, const
   });
 }
 
-bool undo_leftovers(const JournalFolder& folder, const JournalEntries& left) {
+bool undo_leftovers(const JournalFolder& folder, const JournalEntries& left, const DnsPrograms& dns) {
   const auto where = find_namespace(left.where, left.where_name);
   ProgramRunner programs(left.name);
   bool is_all_undone = true;
@@ -264,7 +264,7 @@ bool undo_leftovers(const JournalFolder& folder, const JournalEntries& left) {
     try {
       std::optional<ScopedNamespace> inside;
       if (where) inside.emplace(*where);
-      perform(undo, programs);
+      perform(undo, programs, dns);
     } catch (const std::exception& error) {
       spdlog::warn("{}: {}", left.name, error.what());
       is_all_undone = false;

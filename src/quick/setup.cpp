@@ -86,11 +86,11 @@ void QuickSetup::announce(std::string_view what) const {
 }
 
 void QuickSetup::step(const std::string& what, std::optional<Undo> undo, const std::function<void()>& act) {
-  announce(what);
   if (undo) {
     entries_.undos.push_back(std::move(*undo));
     folder_.write(entries_);
   }
+  announce(what);
   act();
 }
 
@@ -120,7 +120,7 @@ void QuickSetup::begin_journal(const Config& config) {
   entries_.where = device_namespace_.identity();
   entries_.where_name = config.device_namespace;
   for (;;) {
-    clean_up_after(folder_, name_);
+    clean_up_after(folder_, name_, options_.dns);
     const UniqueFd lock = folder_.lock();
     if (folder_.read(name_)) continue;  // Somebody else was quicker.
     folder_.write(entries_);
@@ -161,7 +161,11 @@ void QuickSetup::decide_mtu(Config& config) {
     if (fits) outer = std::min(outer.value_or(*fits), *fits);
   }
   if (!outer) outer = netlink.mtu_of_default_route();
-  const bool has_v6 = std::ranges::any_of(config.addresses, [](const Prefix& own) { return !own.address.is_v4(); });
+  const auto is_v6 = [](const Prefix& prefix) { return !prefix.address.is_v4(); };
+  const bool has_v6 =
+      std::ranges::any_of(config.addresses, is_v6) || std::ranges::any_of(config.peers, [&](const PeerConfig& peer) {
+        return std::ranges::any_of(peer.allowed_ips, is_v6);
+      });
   const std::uint32_t least = has_v6 ? mtu_min_v6 : 576;
   const std::uint32_t mtu = outer ? std::max(*outer, least + overhead) - overhead : limits::default_mtu;
   config.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(mtu, 65535));
@@ -288,7 +292,7 @@ void QuickSetup::undo_last() noexcept {
   try {
     const bool is_shared = is_needed_by_others(undo, entries_.where, folder_.others(name_));
     const ScopedNamespace inside(device_namespace_);
-    if (!is_shared) perform(undo, programs_);
+    if (!is_shared) perform(undo, programs_, options_.dns);
   } catch (const std::exception& error) {
     spdlog::warn("{}: {}", name_, error.what());
     entries_.failures.emplace_back(error.what());
@@ -311,7 +315,7 @@ void QuickSetup::interrupt() {
   programs_.interrupt();
 }
 
-std::optional<bool> clean_up_after(const JournalFolder& folder, const std::string& name) {
+std::optional<bool> clean_up_after(const JournalFolder& folder, const std::string& name, const DnsPrograms& dns) {
   std::optional<JournalEntries> left;
   {
     const UniqueFd lock = folder.lock();
@@ -330,7 +334,7 @@ std::optional<bool> clean_up_after(const JournalFolder& folder, const std::strin
     folder.write(*left);
   }
   const bool had_failures = !left->failures.empty();
-  return undo_leftovers(folder, *left) && !had_failures;
+  return undo_leftovers(folder, *left, dns) && !had_failures;
 }
 
 }  // namespace culvert

@@ -146,11 +146,11 @@ std::optional<Undo> undo_from_line(std::string_view line) {
   return std::nullopt;
 }
 
-void perform(const Undo& undo, ProgramRunner& programs) {
+void perform(const Undo& undo, ProgramRunner& programs, const DnsPrograms& dns) {
   std::visit(Overloaded{[&](const RunHooks& hooks) { run_hooks(hooks, programs); },
                         [](const RemoveStaleSocket& socket) { remove_stale_socket(socket.path); },
-                        [&](const RemoveFromResolvconf& dns) { unset_resolvconf(dns.name, programs); },
-                        [&](const RevertResolved& dns) { unset_resolved(dns.device, programs); },
+                        [&](const RemoveFromResolvconf& entry) { unset_resolvconf(entry.name, programs, dns); },
+                        [&](const RevertResolved& link) { unset_resolved(link.device, programs, dns); },
                         [](const RemoveRule& remove) { remove_rule(remove.rule); },
                         [](const RemoveFirewall& firewall) { remove_firewall(firewall.family, firewall.device); },
                         [](const RestoreSourceValidMark& restore) { write_sysctl(src_valid_mark, restore.value); }},

@@ -75,6 +75,6 @@ class JournalFolder {
 
 /// Undoes what a dead process left behind and removes its journal; what fails is logged and passed over. Returns
 /// whether all was undone.
-bool undo_leftovers(const JournalFolder& folder, const JournalEntries& left);
+bool undo_leftovers(const JournalFolder& folder, const JournalEntries& left, const DnsPrograms& dns = {});
 
 }  // namespace culvert

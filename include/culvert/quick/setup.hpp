@@ -34,7 +34,8 @@ class QuickSetup {
   struct Options {
     std::string folder = std::string(journal_folder);
     DnsPrograms dns;
-    /// Told what comes next, before each step; what it throws is a failure of that step.
+    /// Told what comes next, before each step and after its entry in the journal; what it throws is a failure of that
+    /// step.
     std::function<void(std::string_view)> before_step;
     bool keep_failures = false;  ///< leave word in the journal of what could not be undone
   };
@@ -87,6 +88,6 @@ class QuickSetup {
 
 /// Takes over the journal of `name` from a process that is gone and undoes what it says. Nothing: there is none. Else
 /// whether all could be undone. Throws if the process is alive.
-std::optional<bool> clean_up_after(const JournalFolder& folder, const std::string& name);
+std::optional<bool> clean_up_after(const JournalFolder& folder, const std::string& name, const DnsPrograms& dns = {});
 
 }  // namespace culvert

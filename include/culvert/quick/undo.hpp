@@ -52,12 +52,20 @@ struct RestoreSourceValidMark {
 using Undo = std::variant<RunHooks, RemoveStaleSocket, RemoveFromResolvconf, RevertResolved, RemoveRule, RemoveFirewall,
                           RestoreSourceValidMark>;
 
+/// Where the programs are looked for that know the system's resolver.
+struct DnsPrograms {
+  std::vector<std::string> resolvconf{"/usr/sbin/resolvconf", "/sbin/resolvconf", "/usr/bin/resolvconf"};
+  std::vector<std::string> resolvectl{"/usr/bin/resolvectl", "/bin/resolvectl"};
+  std::string resolved_socket = "/run/systemd/resolve/io.systemd.Resolve";
+  std::string interface_order = "/etc/resolvconf/interface-order";
+};
+
 /// One line without its end, and back; nothing for a line that is none of ours.
 [[nodiscard]] std::string to_line(const Undo& undo);
 [[nodiscard]] std::optional<Undo> undo_from_line(std::string_view line);
 
 /// Does it, in the calling thread's network namespace. Nothing to undo is no error. Throws std::exception saying what
 /// could not be undone.
-void perform(const Undo& undo, ProgramRunner& programs);
+void perform(const Undo& undo, ProgramRunner& programs, const DnsPrograms& dns = {});
 
 }  // namespace culvert
