@@ -61,10 +61,6 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
       events_.push({EventKind::HandshakeAbandoned, peer.id});
       break;
     case TimerAction::PersistentKeepalive:
-      // Goes on even if this one finds no endpoint, no room or no session to be sent in.
-      peer.timers.any_authenticated_packet_traversal(now.time);
-      send_keepalive(peer, now, out);
-      break;
     case TimerAction::SendKeepalive:
       send_keepalive(peer, now, out);
       break;
