@@ -141,7 +141,7 @@ class BadInput(Scenario):
         running = Culvert(self.host, "site-a", ["10.9.0.1/24"], keys=self.keys)
         running.start()
         self.before = self.state()
-        self.refused("run", running.config_path, names=["51820", "in use"])
+        self.refused("run", running.config_path, names=["site-a", "up already"])
         self.refused("run", self.write(self.config("ListenPort = 40000")), names=["site-a"])
         self.lab.host("elsewhere")
         self.before = self.state()

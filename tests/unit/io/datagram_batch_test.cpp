@@ -67,7 +67,7 @@ std::vector<Arrived> receive_all(UdpSocket& socket) {
   std::vector<Arrived> all;
   for (;;) {
     pollfd readable{socket.fd(), POLLIN, 0};
-    ::poll(&readable, 1, 100);
+    ::poll(&readable, 1, all.empty() ? 500 : 100);
     const auto received = socket.try_receive(batch);
     EXPECT_FALSE(received.has_error());
     if (!received || received->empty()) return all;
