@@ -110,14 +110,16 @@ NamespaceIdentity NetworkNamespace::identity() const {
 }
 
 ScopedNamespace::ScopedNamespace(const NetworkNamespace& there) : back_(NetworkNamespace::current()) {
-  if (::setns(there.fd(), CLONE_NEWNET) < 0) {
+  // Being there already takes no capability, entering does.
+  has_moved_ = there.identity() != back_.identity();
+  if (has_moved_ && ::setns(there.fd(), CLONE_NEWNET) < 0) {
     throw_errno(errno, errno == EPERM ? "cannot enter the network namespace (this needs root or CAP_SYS_ADMIN)"
                                       : "cannot enter the network namespace");
   }
 }
 
 ScopedNamespace::~ScopedNamespace() {
-  if (::setns(back_.fd(), CLONE_NEWNET) == 0) return;
+  if (!has_moved_ || ::setns(back_.fd(), CLONE_NEWNET) == 0) return;
   std::fprintf(stderr, "cannot return to the previous network namespace: %s\n", std::strerror(errno));
   std::abort();
 }

@@ -50,6 +50,7 @@ class ScopedNamespace {
 
  private:
   NetworkNamespace back_;
+  bool has_moved_ = false;
 };
 
 }  // namespace culvert

@@ -270,6 +270,15 @@ TEST(ScopedNamespace, says_what_entering_needs_and_stays_where_it_was) {
   });
 }
 
+TEST(ScopedNamespace, needs_nothing_where_the_thread_is_already) {
+  in_own_namespace([] {
+    const auto home = present();
+    test::drop_capability(CAP_SYS_ADMIN);
+    EXPECT_NO_THROW({ const ScopedNamespace scope(NetworkNamespace::current()); });
+    EXPECT_EQ(present(), home);
+  });
+}
+
 TEST(ScopedNamespace, the_process_ends_rather_than_go_on_in_the_wrong_namespace) {
   in_own_namespace([] {
     const auto other = make_other();
