@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Everything into the tunnel: 0.0.0.0/0 and ::/0 by policy routing, with the local network still there and nothing beside it.
+
+      host-c           host-a                                   host-b
+    ┌────────────┐   ┌────────────────────────┐               ┌──────────────────────────┐
+    │ a neighbour│   │ site-a  10.9.0.1       │  10.0.0.0/24  │ site-b  10.9.0.2         │
+    │            │   │         fd09::1        │  fd00::/64    │         fd09::2          │
+    │ lan .3 ────┼───┼─ lan .1    uplink .1 ──┼───────────────┼─ uplink .2               │
+    └────────────┘   └────────────────────────┘               │  lo 203.0.113.1, fd55::1 │
+       10.1.0.0/24      its default route goes to host-b      └──────────────────────────┘
+"""
+
+import re
+
+from lab import wait_until
+from probes import Capture, answers, ping
+from quick import Quick, by_wg_quick, system_state
+from scenario import Scenario, main
+from sites import Culvert, introduce
+
+ABROAD = ("203.0.113.1", "fd55::1")
+
+
+class DefaultRoute(Scenario):
+    def setUp(self):
+        super().setUp()
+        self.host_a, self.host_b = self.two_hosts()
+        self.host_c = self.lab.host("host-c")
+        self.lab.link(self.host_c, self.host_a, ("10.1.0.3/24", "10.1.0.1/24"), name="lan")
+        for host in (self.host_a, self.host_b):
+            host.set("ipv4/conf/all/rp_filter", 1)  # the strict one, which src_valid_mark is there for
+        self.host_a.ip("route", "add", "default", "via", "10.0.0.2")
+        self.host_a.ip("-6", "route", "add", "default", "via", "fd00::2")
+        for address in ABROAD:
+            self.host_b.ip("address", "add", address, "dev", "lo")
+        self.a = Quick(self.host_a, "site-a", ["10.9.0.1/24", "fd09::1/64"])
+        self.b = Culvert(self.host_b, "site-b", ["10.9.0.2/24", "fd09::2/64"])
+        introduce(self.a, self.b, right_at="10.0.0.2")
+        self.a.peers[0].allowed_ips = ["0.0.0.0/0", "::/0"]
+        self.b.start()
+        self.before = system_state(self.host_a)
+        self.lab.closing.callback(lambda: self.a.journal.exists() and self.a.down())
+
+    def assert_undone(self):
+        self.assertEqual(0, self.a.down().returncode)
+        self.assertEqual(self.before, system_state(self.host_a))
+
+    def test_all_goes_into_the_tunnel_and_only_its_datagrams_outside(self):
+        self.a.start()
+        self.assertTrue(answers(self.host_a, ABROAD[0]))
+        with Capture(self.host_a, "uplink") as capture:
+            for address in ABROAD:
+                self.assertEqual(3, ping(self.host_a, address).received, address)
+        sent = capture.datagrams(outgoing=True)
+        self.assertGreaterEqual(len(sent), 6)
+        self.assertEqual({51820}, {datagram.target_port for datagram in sent})
+        self.assert_undone()
+
+    def test_the_endpoint_itself_is_reached_through_the_tunnel_by_all_but_the_tunnel(self):
+        self.a.start()
+        self.assertTrue(answers(self.host_a, ABROAD[0]))
+        self.assertIn("dev site-a", self.host_a.ip("route", "get", ABROAD[0]))
+        self.assertIn("dev uplink", self.host_a.ip("route", "get", ABROAD[0], "mark", "51820"))
+
+    def test_the_local_networks_stay_within_reach(self):
+        self.a.start()
+        self.assertEqual(3, ping(self.host_a, "10.1.0.3").received)
+        self.assertEqual(3, ping(self.host_a, "10.0.0.2").received)
+        self.assertEqual(3, ping(self.host_c, "10.1.0.1").received)
+        self.assertIn("dev lan", self.host_a.ip("route", "get", "10.1.0.3"))
+
+    def test_a_neighbour_cannot_reach_the_tunnels_address_from_outside(self):
+        self.host_c.ip("route", "add", "10.9.0.1/32", "via", "10.1.0.1")
+        self.host_a.set("ipv4/conf/lan/rp_filter", 0)
+        self.host_a.set("ipv4/conf/all/rp_filter", 0)
+        self.before = system_state(self.host_a)
+        self.a.start()
+        self.assertEqual(0, ping(self.host_c, "10.9.0.1", count=2, wait=0.3).received)
+        self.assertEqual(3, ping(self.host_c, "10.1.0.1").received)
+        self.assertTrue(answers(self.host_b, "10.9.0.1"), "from within it can be reached")
+        self.assert_undone()
+
+    def test_nothing_leaks_when_the_tunnels_peer_is_silent(self):
+        self.a.start()
+        self.assertTrue(answers(self.host_a, ABROAD[0]))
+        self.b.kill()
+        with Capture(self.host_a, "uplink", patterns=[b"leaked to the outside"]) as capture:
+            ping(self.host_a, ABROAD[0], count=3, wait=0.3)
+            self.host_a.run("sh", "-c", f"echo leaked to the outside > /dev/udp/{ABROAD[0]}/9 || true", check=False)
+        self.assertEqual({51820}, {datagram.target_port for datagram in capture.datagrams(outgoing=True)} or {51820})
+        self.assertFalse(capture.contains(b"leaked to the outside"))
+
+    def test_it_has_the_routes_and_rules_that_wg_quick_makes(self):
+        def network():
+            text = "".join(self.host_a.ip(family, "rule") + self.host_a.ip(family, "route", "show", "table", "51820") +
+                           self.host_a.ip(family, "route") for family in ("-4", "-6"))
+            lines = [line.strip() for line in text.splitlines() if "fe80" not in line]
+            # The packet filter's tables have names of their own.
+            rules = self.host_a.run("nft", "list", "ruleset").replace("wg-quick-", "culvert-")
+            # wireguard-go's devices have link-local addresses, which no router takes packets for.
+            rules = "".join(line for line in rules.splitlines(keepends=True) if "fe80" not in line)
+            return lines, rules, self.host_a.run("sysctl", "net.ipv4.conf.all.src_valid_mark")
+
+        self.a.start()
+        ours = network()
+        self.assert_undone()
+        self.a.peers[0].name = None
+        theirs = by_wg_quick(self.a, network)
+        self.assertEqual(theirs[0], ours[0])
+        self.assertEqual(self.by_table(theirs[1]), self.by_table(ours[1]))
+        self.assertEqual(theirs[2], ours[2])
+
+    @staticmethod
+    def by_table(ruleset):
+        return sorted(re.split(r"^(?=table )", ruleset, flags=re.MULTILINE))
+
+    def test_two_of_them_at_once_and_the_first_to_go_leaves_the_other_whole(self):
+        second = Quick(self.host_a, "site-2", ["10.9.2.1/24"], port=51999)
+        server = Culvert(self.host_b, "server-2", ["10.9.2.2/24"], port=51998)
+        introduce(second, server, right_at="10.0.0.2")
+        second.peers[0].allowed_ips = ["0.0.0.0/0"]
+        server.start()
+        self.before = system_state(self.host_a)
+        self.lab.closing.callback(lambda: second.journal.exists() and second.down())
+        self.a.start()
+        first_only = system_state(self.host_a)
+        second.start()
+        self.assertTrue(answers(self.host_a, "10.9.2.2"))
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
+        self.assertEqual(0, second.down().returncode)
+        self.assertEqual(first_only, system_state(self.host_a))
+        second.start()
+        self.assertEqual(0, self.a.down().returncode)
+        self.assertTrue(answers(self.host_a, ABROAD[0]) or answers(self.host_a, "10.9.2.2"))
+        self.assertEqual(3, ping(self.host_a, "10.1.0.3").received)
+        self.assertIn("src_valid_mark = 1", self.host_a.run("sysctl", "net.ipv4.conf.all.src_valid_mark"))
+        self.assertEqual(0, second.down().returncode)
+        self.assertEqual(self.before, system_state(self.host_a))
+
+    def test_a_kill_leaves_nothing_once_down_was_called(self):
+        self.a.start()
+        self.a.kill()
+        self.assertNotEqual(self.before, system_state(self.host_a))
+        self.assert_undone()
+
+    def test_a_device_apart_from_its_socket_needs_no_rules(self):
+        inner = self.lab.host("inner")
+        rules = inner.ip("rule") + self.host_a.ip("rule")
+        self.a.host, self.a.runs_in = inner, self.host_a
+        self.a.interface_lines = ["Namespace = inner"]
+        self.a.start()
+        self.assertTrue(answers(inner, "10.9.0.2"))
+        self.assertEqual(rules, inner.ip("rule") + self.host_a.ip("rule"))
+        self.assertIn("default dev site-a", inner.ip("route"))
+        self.assert_undone()
+
+    def test_the_deleted_device_comes_back_with_its_default_routes(self):
+        self.a.start()
+        self.host_a.ip("link", "del", "site-a")
+        wait_until(lambda: "default dev site-a" in self.host_a.run("ip", "route", "show", "table", "51820", check=False).stdout,
+                   what="the default route")
+        self.assertTrue(answers(self.host_a, ABROAD[0]))
+
+
+if __name__ == "__main__":
+    main()
