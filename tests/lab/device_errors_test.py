@@ -12,11 +12,12 @@ After each of them traffic goes on, or the process has ended by itself; it never
 """
 
 import os
+import resource
 import socket
 import threading
 import time
 
-from lab import add_address
+from lab import add_address, wait_until
 from probes import answers, ping, send_over_tcp
 from scenario import Scenario, main
 from sites import Culvert, Subject, introduce
@@ -67,6 +68,26 @@ class DeviceErrors(Scenario):
         self.assertTrue(answers(self.host_a, "10.9.0.2"))
         self.assertEqual(descriptors, len(os.listdir(f"/proc/{self.a.process.pid}/fd")))
         self.assert_idle(self.a)
+
+    def test_running_out_of_descriptors_costs_no_packet_and_the_device_comes_back_afterwards(self):
+        self.up()
+        if not isinstance(self.a, Culvert):
+            self.skipTest("about culvert")
+        pid = self.a.process.pid
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 2,) * 2)
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(8)]
+        for client in clients:
+            client.connect(str(self.a.socket_path))
+        time.sleep(0.3)
+        self.assertEqual(20, ping(self.host_a, "10.9.0.2", count=20, interval=0.02).received)
+        self.assert_idle(self.a)
+        self.host_a.ip("link", "del", "site-a")
+        time.sleep(0.5)
+        self.assert_idle(self.a)
+        self.assertTrue(self.a.process.is_running)
+        for client in clients:
+            client.close()
+        wait_until(lambda: answers(self.host_a, "10.9.0.2", timeout=0.5), 10, "the device to come back")
 
     def test_a_device_set_down_and_up_carries_on(self):
         self.up()
