@@ -79,7 +79,6 @@ WipedString ask(const std::string& name) {
 }
 
 std::string base64_of_hex(std::string_view hex) {
-  PublicKey key;
   std::array<std::byte, key_size> bytes{};
   return key_from_hex(hex, bytes) ? PublicKey(bytes).to_base64() : std::string();
 }
