@@ -5,13 +5,14 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "culvert/base/printable.hpp"
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/forwarding/prefix_table.hpp"
 #include "culvert/protocol/limits.hpp"
-#include "culvert/base/printable.hpp"
 #include "ini_reader.hpp"
 
 namespace culvert {
@@ -124,6 +125,8 @@ class Parser {
  public:
   explicit Parser(std::string_view text) noexcept : reader_(text) {}
 
+  [[nodiscard]] const std::vector<IniError>& warnings() const noexcept { return warnings_; }
+
   Config parse() {
     while (const auto item = reader_.next()) {
       if (item->kind == IniItem::Kind::Section) {
@@ -198,14 +201,28 @@ class Parser {
 
   void finish() {
     if (interface_.line == 0) throw IniError({{}, 1, 1}, "the section [Interface] is missing");
-    if (!has_private_key_) throw IniError(interface_, "PrivateKey is missing");
+    // A hook may set it: "PostUp = wg set %i private-key FILE" is from wg-quick(8).
+    const bool has_hooks = !config_.pre_up.empty() || !config_.post_up.empty();
+    if (!has_private_key_ && !has_hooks) throw IniError(interface_, "PrivateKey is missing");
     const bool has_v6 = std::any_of(config_.addresses.begin(), config_.addresses.end(),
                                     [](const Prefix& prefix) { return !prefix.address.is_v4(); });
     if (config_.mtu && *config_.mtu < mtu_min_v6 && has_v6) {
       throw IniError(mtu_, "MTU must be at least 1280, because there is an IPv6 Address");
     }
-    const auto own = public_keys_.find(public_key_of(config_.private_key));
-    if (own != public_keys_.end()) throw IniError(own->second, "PublicKey is this interface's own");
+    if (has_private_key_) {
+      const auto own = public_keys_.find(public_key_of(config_.private_key));
+      if (own != public_keys_.end()) throw IniError(own->second, "PublicKey is this interface's own");
+    }
+    if (!warnings_.empty()) leave_prefixes_to_their_last_peer();
+  }
+
+  void leave_prefixes_to_their_last_peer() {
+    std::map<Prefix, PeerId> owners;
+    prefix_owners_.for_each([&](const Prefix& prefix, PeerId owner) { owners.emplace(prefix, owner); });
+    for (std::uint32_t id = 0; id < config_.peers.size(); ++id) {
+      std::erase_if(config_.peers[id].allowed_ips,
+                    [&](const Prefix& prefix) { return owners.at(prefix) != PeerId(id); });
+    }
   }
 
   [[nodiscard]] PeerConfig& peer() noexcept { return config_.peers.back(); }
@@ -239,8 +256,7 @@ class Parser {
     while (const auto item = take_list_item(list)) {
       const auto prefix = Prefix::parse(item->text);
       if (!prefix) {
-        throw IniError(*item,
-                       shown(item->text) + " is not an address: expected one like 10.0.0.2/24 or fd00::2/64");
+        throw IniError(*item, shown(item->text) + " is not an address: expected one like 10.0.0.2/24 or fd00::2/64");
       }
       if (!own_addresses_.insert(prefix->address).second) {
         throw IniError(*item, prefix->address.to_string() + " stands here twice");
@@ -261,8 +277,7 @@ class Parser {
 
   void read_mtu(const IniText& value) {
     const auto mtu = parse_decimal(value.text, 65535);
-    if (!mtu || *mtu < mtu_min_v4)
-      throw IniError(value, shown(value.text) + " is not an MTU: expected 68 to 65535");
+    if (!mtu || *mtu < mtu_min_v4) throw IniError(value, shown(value.text) + " is not an MTU: expected 68 to 65535");
     config_.mtu = static_cast<std::uint16_t>(*mtu);
     mtu_ = value;
   }
@@ -343,11 +358,13 @@ class Parser {
         throw IniError(*item, shown(item->text) + " is not a network: expected one like 10.0.0.0/24 or fd00::/64");
       }
       const std::size_t known = prefix_owners_.size();
-      if (const auto owner = prefix_owners_.insert(*prefix, self)) {
-        throw IniError(*item, "AllowedIPs " + prefix->masked().to_string() + " already belongs to the peer in line " +
-                                  std::to_string(config_.peers[owner->value()].line));
+      const auto owner = prefix_owners_.insert(*prefix, self);
+      if (owner) {
+        warnings_.emplace_back(*item, "AllowedIPs " + prefix->masked().to_string() + " belongs to the peer in line " +
+                                          std::to_string(config_.peers[owner->value()].line) +
+                                          ", too: this one gets it");
       }
-      if (prefix_owners_.size() != known) peer().allowed_ips.push_back(prefix->masked());
+      if (owner || prefix_owners_.size() != known) peer().allowed_ips.push_back(prefix->masked());
     }
   }
 
@@ -380,6 +397,7 @@ class Parser {
   std::unordered_map<PublicKey, IniText> public_keys_;
   std::unordered_set<Address> own_addresses_;
   PrefixTable prefix_owners_;
+  std::vector<IniError> warnings_;
 };
 
 const std::array<Parser::Key, 21> Parser::keys{{
@@ -420,8 +438,12 @@ ConfigError::ConfigError(std::string_view path, unsigned line, unsigned column, 
 Config parse_config(std::string_view text, std::string_view path) {
   if (text.size() > config_size_max) throw ConfigError(path, 0, 0, "the file is larger than 16 MiB");
   try {
-    Config config = Parser(text).parse();
+    Parser parser(text);
+    Config config = parser.parse();
     config.path = path;
+    for (const IniError& warning : parser.warnings()) {
+      config.warnings.push_back(with_position(path, warning.line, warning.column, warning.what()));
+    }
     return config;
   } catch (const IniError& error) {
     throw ConfigError(path, error.line, error.column, error.what());

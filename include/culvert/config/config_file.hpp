@@ -62,6 +62,7 @@ struct Config {
   std::string device_namespace;  ///< Namespace; empty: the caller's
   std::string socket_namespace;  ///< SocketNamespace; empty: the caller's
   std::vector<PeerConfig> peers;
+  std::vector<std::string> warnings;  ///< what is probably not meant, as ConfigError words it
 };
 
 /// What is wrong in a file, and where. what() is one line of printable ASCII: "FILE:LINE:COLUMN: message", or "FILE:
@@ -78,9 +79,9 @@ class ConfigError : public std::runtime_error {
 };
 
 /// Parses `text`, taken from `path`. Lines and columns count from 1, columns in bytes. Throws ConfigError for: an
-/// unknown section or key, a key given twice that may stand once, a bad value, a missing private or public key, two
-/// peers of one key, our own key as a peer's, one address twice or one AllowedIPs prefix at two peers, a text above
-/// config_size_max. Section and key names are case- insensitive and '#' starts a comment, as in wg(8). Pure.
+/// unknown section or key, a key given twice that may stand once, a bad value, a missing public key, a missing private
+/// key unless there are hooks that may set it, two peers of one key, our own key as a peer's, one address twice, a text
+/// above config_size_max. A prefix in the AllowedIPs of two peers belongs to the last one, with a warning. Section and key names are case- insensitive and '#' starts a comment, as in wg(8). Pure.
 [[nodiscard]] Config parse_config(std::string_view text, std::string_view path);
 
 /// Reads and parses a file, which may be a pipe. The text is kept in memory that is locked if possible and wiped

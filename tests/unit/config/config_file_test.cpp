@@ -449,12 +449,29 @@ TEST(ParseConfig, refuses_bad_allowed_ips) {
   expect_peer_error("AllowedIPs = ,10.0.0.0/8", 14, "an item is missing before ','");
 }
 
-TEST(ParseConfig, refuses_one_prefix_at_two_peers) {
+TEST(ParseConfig, leaves_one_prefix_at_two_peers_to_the_last_and_warns_as_wg_takes_it) {
   const std::string second = "[Peer]\nPublicKey = " + std::string(other_public_key) + "\nAllowedIPs = 10.1.0.0/16, ";
-  expect_error(peer_with("AllowedIPs = 10.0.0.0/24\n" + second + "10.0.0.1/24"), 8, 27,
-               "AllowedIPs 10.0.0.0/24 already belongs to the peer in line 3");
-  expect_error(peer_with("AllowedIPs = fd00::/64\n" + second + "fd00::1/64"), 8, 27,
-               "AllowedIPs fd00::/64 already belongs to the peer in line 3");
+  for (const auto& [first, again] : {std::pair{"10.0.0.0/24", "10.0.0.1/24"}, {"fd00::/64", "fd00::1/64"}}) {
+    const std::string text = "AllowedIPs = 192.0.2.0/24, " + std::string(first) + "\n" + second + again + ", " + again;
+    const Config config = parse(peer_with(text));
+    EXPECT_EQ(config.peers.at(0).allowed_ips, std::vector{*Prefix::parse("192.0.2.0/24")});
+    EXPECT_EQ(config.peers.at(1).allowed_ips, (std::vector{*Prefix::parse("10.1.0.0/16"), *Prefix::parse(first)}));
+    EXPECT_EQ(config.warnings, std::vector{"test.conf:8:27: AllowedIPs " + std::string(first) +
+                                           " belongs to the peer in line 3, too: this one gets it"});
+  }
+}
+
+TEST(ParseConfig, needs_no_private_key_where_a_hook_may_set_it) {
+  const std::string peer = "\n[Peer]\nPublicKey = " + std::string(public_key);
+  for (const std::string hook : {"PreUp", "PostUp"}) {
+    const Config config = parse("[Interface]\n" + hook + " = wg set %i private-key /etc/wireguard/%i.key" + peer);
+    EXPECT_TRUE(config.private_key.is_zero());
+  }
+  expect_error("[Interface]\nPostDown = true" + peer, 1, 2, "PrivateKey is missing");
+}
+
+TEST(ParseConfig, warns_of_nothing_that_is_usual) {
+  EXPECT_TRUE(parse(peer_with("AllowedIPs = 10.0.0.0/24, 10.0.0.0/24, 10.0.0.0/16, 0.0.0.0/0")).warnings.empty());
 }
 
 TEST(ParseConfig, takes_a_longer_prefix_inside_another_peers) {
