@@ -14,7 +14,11 @@ int run_command(const std::string& file_or_name);
 int up_command(const std::string& file_or_name);
 /// Ends the process that up or run left in charge of a tunnel, or undoes what it could not undo itself.
 int down_command(const std::string& file_or_name);
-/// Parses the file and says whether it could be run.
+/// Prints of a file what `wg setconf` takes.
+int strip_command(const std::string& file_or_name);
+/// Writes the present state of a running tunnel to its file.
+int save_command(const std::string& file_or_name);
+/// Parses the file and says whether it could be run, with warnings about what is probably not meant.
 int check_command(const std::string& file_or_name);
 /// Prints all tunnels of this machine, or the one named.
 int show_command(const std::string& name, bool as_json);

@@ -1,43 +1,30 @@
 // culvert genkey, genpsk and pubkey.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstdio>
+#include <span>
 #include <stdexcept>
-#include <system_error>
 
 #include "commands.hpp"
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/crypto/system_random.hpp"
+#include "secret_output.hpp"
 
 namespace culvert {
 namespace {
-
-void write_all(std::span<const char> text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (written < 0) throw std::system_error(errno, std::system_category(), "writing the key to standard output");
-    text = text.subspan(static_cast<std::size_t>(written));
-  }
-}
 
 /// Unbuffered, so that no copy of a secret stays in the buffers of stdio.
 int print_key(KeyView key) {
   std::array<char, 45> line;
   key_to_base64(key, std::span(line).first<44>());
   line[44] = '\n';
-  write_all(line);
+  write_secret(line);
   wipe(std::as_writable_bytes(std::span(line)));
   return 0;
 }
 
 int print_secret(KeyView key) {
-  struct stat status {};
-  if (::fstat(STDOUT_FILENO, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & S_IRWXO) != 0) {
-    std::fputs("culvert: warning: others can read the file the key is written to; use umask 077\n", stderr);
-  }
+  warn_if_others_can_read_output();
   return print_key(key);
 }
 

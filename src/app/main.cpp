@@ -48,6 +48,14 @@ int run_program(int argc, char** argv) {
   down->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
   down->footer("Example: culvert down site-a. Undoes what a killed process left, too.");
 
+  auto* strip = app.add_subcommand("strip", "Print what wg setconf and wg syncconf take of a config file");
+  strip->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
+  strip->footer("Example: wg syncconf site-a <(culvert strip site-a)");
+
+  auto* save = app.add_subcommand("save", "Write the present state of a running tunnel to its config file");
+  save->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
+  save->footer("Example: culvert save site-a. Comments are lost.");
+
   auto* check = app.add_subcommand("check", "Check a config file and change nothing");
   check->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
   check->footer("Example: culvert check site-a.conf");
@@ -86,6 +94,8 @@ int run_program(int argc, char** argv) {
   if (*run) return run_command(file);
   if (*up) return up_command(file);
   if (*down) return down_command(file);
+  if (*strip) return strip_command(file);
+  if (*save) return save_command(file);
   if (*check) return check_command(file);
   if (*show) return show_command(name, as_json);
   if (*genkey) return genkey_command();

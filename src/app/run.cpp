@@ -2,15 +2,21 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 #include "commands.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/quick/advice.hpp"
+#include "culvert/quick/current_config.hpp"
 #include "culvert/quick/setup.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/daemon.hpp"
@@ -40,6 +46,12 @@ void run_beside(asio::io_context& io, const std::function<void()>& work) {
   if (failure) std::rethrow_exception(failure);
 }
 
+std::string real_path_of(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), std::free);
+  if (!real) throw std::system_error(errno, std::system_category(), "finding " + printable(path));
+  return real.get();
+}
+
 class Run {
  public:
   Run(Config config, std::string name, bool keep_failures)
@@ -47,6 +59,9 @@ class Run {
         setup_(config_, std::move(name), options_of(keep_failures)),
         signals_(io_, SIGINT, SIGTERM, SIGHUP) {
     await_signal();
+    if (!config_.save_config) return;
+    // A daemon's working directory is another.
+    save_ = [this, path = real_path_of(config_.path)] { save_config(path, setup_.name(), JournalFolder()); };
   }
 
   /// Returns when a signal has come and all is undone. Throws what kept the tunnel from coming up, with all undone.
@@ -93,11 +108,11 @@ class Run {
   }
 
   bool go_down() {
-    if (is_up_) spdlog::info("{} is going down", setup_.name());
-    is_up_ = false;
+    const bool was_up = std::exchange(is_up_, false);
+    if (was_up) spdlog::info("{} is going down", setup_.name());
     // Hooks may use the tunnel until it is taken from them.
     if (tunnel_) {
-      run_beside(io_, [this] { setup_.begin_down(); });
+      run_beside(io_, [this, was_up] { setup_.begin_down(was_up ? save_ : nullptr); });
     } else {
       setup_.begin_down();
     }
@@ -110,6 +125,7 @@ class Run {
   Config config_;  ///< until the tunnel has it
   QuickSetup setup_;
   asio::signal_set signals_;
+  std::function<void()> save_;  ///< with SaveConfig
   std::optional<Tunnel> tunnel_;
   std::optional<ControlSocket> control_;
   bool is_up_ = false;
@@ -126,10 +142,15 @@ File read_file(const std::string& file_or_name) {
   return {read_config_file(path), device_name_of(path)};
 }
 
+void warn_about(const Config& config) {
+  for (const std::string& warning : advice_on(config)) spdlog::warn("{}", warning);
+}
+
 }  // namespace
 
 int run_command(const std::string& file_or_name) {
   File file = read_file(file_or_name);
+  warn_about(file.config);
   std::signal(SIGPIPE, SIG_IGN);
   return Run(std::move(file.config), std::move(file.name), false).live([] {}) ? 0 : 1;
 }
@@ -137,18 +158,12 @@ int run_command(const std::string& file_or_name) {
 int up_command(const std::string& file_or_name) {
   Daemon daemon(false);
   File file = read_file(file_or_name);
+  warn_about(file.config);
   std::signal(SIGPIPE, SIG_IGN);
   const std::string log = JournalFolder().path_of(file.name, ".log");
   const bool has_journal = std::getenv("JOURNAL_STREAM") != nullptr;
   const auto on_up = [&] { daemon.ready(has_journal, has_journal ? std::string() : log); };
   return Run(std::move(file.config), std::move(file.name), true).live(on_up) ? 0 : 1;
-}
-
-int check_command(const std::string& file_or_name) {
-  const File file = read_file(file_or_name);
-  fmt::print("{}: OK, device {}, {} address(es), {} peer(s)\n", file.config.path, file.name,
-             file.config.addresses.size(), file.config.peers.size());
-  return 0;
 }
 
 }  // namespace culvert

@@ -10,6 +10,7 @@
 #include "culvert/quick/firewall.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
+#include "overhead.hpp"
 #include "sysctl.hpp"
 
 namespace culvert {
@@ -17,8 +18,8 @@ namespace culvert {
 namespace {
 
 constexpr std::uint32_t first_table = 51820;
-// What WireGuard and the outer IPv6 and UDP headers add: 32 + 40 + 8.
-constexpr std::uint32_t overhead = 80;
+// The larger one, because the way may change.
+constexpr std::uint32_t overhead = overhead_over(Family::V6);
 constexpr std::uint32_t mtu_min_v6 = 1280;  // RFC 8200, section 5
 
 NetworkNamespace open_namespace(const std::string& specification) {
@@ -42,6 +43,11 @@ std::string joined(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
   return text;
+}
+
+bool is_pre_down(const Undo& undo) {
+  const auto* hooks = std::get_if<RunHooks>(&undo);
+  return hooks && hooks->key == "PreDown";
 }
 
 // What is before all others but those of priority 0, as the kernel would choose.
@@ -264,9 +270,15 @@ void QuickSetup::raise_src_valid_mark() {
        [] { write_sysctl(src_valid_mark, "1"); });
 }
 
-void QuickSetup::begin_down() noexcept {
+void QuickSetup::begin_down(const std::function<void()>& after_pre_down) noexcept {
   is_going_down_ = true;
   programs_.resume();
+  while (!entries_.undos.empty() && is_pre_down(entries_.undos.back())) undo_last();
+  try {
+    if (after_pre_down) after_pre_down();
+  } catch (const std::exception& error) {
+    note_failure(error.what());
+  }
   while (!entries_.undos.empty() && !std::holds_alternative<RemoveStaleSocket>(entries_.undos.back())) undo_last();
 }
 
@@ -294,11 +306,15 @@ void QuickSetup::undo_last() noexcept {
     const ScopedNamespace inside(device_namespace_);
     if (!is_shared) perform(undo, programs_, options_.dns);
   } catch (const std::exception& error) {
-    spdlog::warn("{}: {}", name_, error.what());
-    entries_.failures.emplace_back(error.what());
+    note_failure(error.what());
   }
   entries_.undos.pop_back();
   save_journal();
+}
+
+void QuickSetup::note_failure(const std::string& what) {
+  spdlog::warn("{}: {}", name_, what);
+  entries_.failures.push_back(what);
 }
 
 void QuickSetup::save_journal() noexcept {

@@ -50,8 +50,9 @@ class QuickSetup {
   /// DNS, packet filter, rules, PostUp. The device is at work meanwhile, so that hooks may use it.
   void finish_up(const Config& config);
 
-  /// PreDown, and all else that finish_up() did. What fails is logged and passed over.
-  void begin_down() noexcept;
+  /// PreDown, then `after_pre_down`, then the undoing of all else that finish_up() did. What fails is logged and passed
+  /// over.
+  void begin_down(const std::function<void()>& after_pre_down = {}) noexcept;
   /// PostDown, and the end of the journal. Returns whether all was undone.
   bool end_down() noexcept;
 
@@ -71,6 +72,7 @@ class QuickSetup {
   void raise_policy(const Config& config);
   void raise_src_valid_mark();
   void undo_last() noexcept;
+  void note_failure(const std::string& what);
   void save_journal() noexcept;
 
   std::string name_;

@@ -1,0 +1,167 @@
+// Asking a running tunnel what it is.
+#include "culvert/quick/current_config.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+#include <unordered_map>
+
+#include "culvert/quick/config_text.hpp"
+#include "culvert/runtime/control_socket.hpp"
+#include "fields.hpp"
+
+namespace culvert {
+
+namespace {
+
+constexpr std::string_view end_of_answer = "errno=0\n\n";
+
+void set_timeout(const UniqueFd& socket) {
+  const timeval patience{10, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+}
+
+class StateReader {
+ public:
+  StateReader(Config& config, std::uint32_t own_mark) : config_(config), own_mark_(own_mark) {
+    for (PeerConfig& peer : config_.peers) known_.emplace(peer.public_key, std::move(peer));
+    config_.peers.clear();
+    had_mark_ = config_.firewall_mark.has_value();
+    config_.private_key = SecretKey();
+    config_.firewall_mark.reset();
+  }
+
+  [[nodiscard]] bool read(std::string_view key, std::string_view value) {
+    if (key.starts_with("culvert_")) return true;
+    if (key == "public_key") return begin_peer(value);
+    if (config_.peers.empty()) return read_device(key, value);
+    return read_peer(config_.peers.back(), key, value);
+  }
+
+ private:
+  bool begin_peer(std::string_view value) {
+    std::array<std::byte, key_size> bytes;
+    if (!key_from_hex(value, bytes)) return false;
+    PeerConfig& peer = config_.peers.emplace_back();
+    peer.public_key = PublicKey(bytes);
+    const auto known = known_.find(peer.public_key);
+    if (known == known_.end()) return true;
+    peer.name = known->second.name;
+    peer.endpoint = known->second.endpoint;
+    return true;
+  }
+
+  bool read_device(std::string_view key, std::string_view value) {
+    if (key == "private_key") return key_from_hex(value, config_.private_key.writable_bytes());
+    if (key == "listen_port") {
+      config_.listen_port = number_from<std::uint16_t>(value);
+      return config_.listen_port.has_value();
+    }
+    if (key == "fwmark") {
+      const auto mark = number_from<std::uint32_t>(value);
+      if (mark && (had_mark_ || (*mark != own_mark_ && *mark != 0))) config_.firewall_mark = mark;
+      return mark.has_value();
+    }
+    return true;
+  }
+
+  static bool read_peer(PeerConfig& peer, std::string_view key, std::string_view value) {
+    if (key == "preshared_key") return key_from_hex(value, peer.preshared_key.writable_bytes());
+    if (key == "allowed_ip") {
+      const auto prefix = Prefix::parse(value);
+      if (prefix) peer.allowed_ips.push_back(*prefix);
+      return prefix.has_value();
+    }
+    if (key == "endpoint") {
+      const auto endpoint = Endpoint::parse(value);
+      const bool has_name = peer.endpoint && !peer.endpoint->literal;
+      if (endpoint && !has_name) {
+        peer.endpoint = EndpointName{endpoint->address.to_string(), endpoint->port, *endpoint};
+      }
+      return endpoint.has_value();
+    }
+    if (key == "persistent_keepalive_interval") {
+      const auto seconds = number_from<std::uint16_t>(value);
+      if (seconds) peer.persistent_keepalive = std::chrono::seconds(*seconds);
+      return seconds.has_value();
+    }
+    return true;
+  }
+
+  Config& config_;
+  std::uint32_t own_mark_;
+  bool had_mark_ = false;
+  std::unordered_map<PublicKey, PeerConfig> known_;
+};
+
+bool is_link_local(const Prefix& prefix) {
+  static const Prefix link_local = *Prefix::parse("fe80::/10");
+  return link_local.contains(prefix.address);
+}
+
+}  // namespace
+
+WipedString ask_device(const std::string& name) {
+  const std::string path = std::string(control_socket_folder) + "/" + name + ".sock";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("no tunnel has a name as long as " + name);
+  std::ranges::copy(path, address.sun_path);
+  const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  set_timeout(client);
+  constexpr std::string_view request = "get=1\n\n";
+  if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+    throw std::system_error(errno, std::system_category(), "asking " + name + " at " + path + " (is it running?)");
+  }
+  WipedString answer;
+  WipedString chunk(65536, '\0');
+  while (!answer.ends_with(end_of_answer)) {
+    const ssize_t size = ::recv(client.get(), chunk.data(), chunk.size(), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) throw std::runtime_error(name + " did not answer in full");
+    answer.append(chunk.data(), static_cast<std::size_t>(size));
+  }
+  answer.resize(answer.size() - end_of_answer.size());
+  return answer;
+}
+
+void take_device_state(Config& config, std::string_view said, std::uint32_t own_mark) {
+  StateReader reader(config, own_mark);
+  while (!said.empty()) {
+    const std::string_view line = said.substr(0, said.find('\n'));
+    said.remove_prefix(std::min(said.size(), line.size() + 1));
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos || !reader.read(line.substr(0, equals), line.substr(equals + 1))) {
+      throw std::runtime_error("the device's answer makes no sense at \"" + std::string(line.substr(0, equals)) + "\"");
+    }
+  }
+}
+
+void save_config(const std::string& path, const std::string& name, const JournalFolder& folder) {
+  Config config = read_config_file(path);
+  const auto journal = folder.read(name);
+  take_device_state(config, ask_device(name), journal ? journal->table : 0);
+  const auto where = journal ? find_namespace(journal->where, journal->where_name) : NetworkNamespace::current();
+  if (!where) throw std::runtime_error("the network namespace of " + name + " cannot be found");
+  const ScopedNamespace inside(*where);
+  Netlink netlink;
+  const auto link = netlink.find_link(name);
+  if (!link) throw std::runtime_error("there is no device " + name);
+  std::vector<Prefix> addresses = netlink.addresses(link->index);
+  // What the kernel gives each device by itself is no wish of the user.
+  std::erase_if(addresses, [&](const Prefix& address) {
+    return is_link_local(address) && std::ranges::find(config.addresses, address) == config.addresses.end();
+  });
+  config.addresses = std::move(addresses);
+  if (config.mtu) config.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(link->mtu, 65535));
+  write_config_file(path, to_text(config, ConfigText::Whole));
+}
+
+}  // namespace culvert
