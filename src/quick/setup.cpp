@@ -6,12 +6,12 @@
 #include <system_error>
 
 #include "culvert/base/printable.hpp"
+#include "culvert/io/sysctl.hpp"
 #include "culvert/protocol/limits.hpp"
 #include "culvert/quick/firewall.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
 #include "overhead.hpp"
-#include "sysctl.hpp"
 
 namespace culvert {
 
@@ -184,6 +184,7 @@ void QuickSetup::decide_policy(Config& config) {
   // Others decide at the same time.
   const UniqueFd lock = folder_.lock();
   const ScopedNamespace inside(device_namespace_);
+  if (!has_ipv6(name_)) std::erase(families, Family::V6);
   Netlink netlink;
   std::vector<std::uint32_t> taken = netlink.tables_in_use();
   for (const Family family : {Family::V4, Family::V6}) {

@@ -13,10 +13,10 @@
 
 #include "culvert/base/printable.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/io/sysctl.hpp"
 #include "culvert/quick/dns.hpp"
 #include "culvert/quick/firewall.hpp"
 #include "fields.hpp"
-#include "sysctl.hpp"
 
 namespace culvert {
 

@@ -5,7 +5,9 @@
 #include <set>
 #include <system_error>
 
+#include "culvert/io/sysctl.hpp"
 #include "culvert/protocol/limits.hpp"
+#include "culvert/runtime/log.hpp"
 
 namespace culvert {
 
@@ -31,16 +33,26 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   }
   step("set MTU");
   netlink.set_mtu(link->index, config.mtu.value_or(limits::default_mtu));
+  const bool with_v6 = has_ipv6(name);
+  bool is_v6_left_out = false;
+  const auto is_possible = [&](const Prefix& prefix) {
+    const bool is_one = prefix.address.is_v4() || with_v6;
+    is_v6_left_out = is_v6_left_out || !is_one;
+    return is_one;
+  };
   for (const Prefix& address : config.addresses) {
+    if (!is_possible(address)) continue;
     step("add address " + address.to_string());
     netlink.add_address(link->index, address);
   }
   step("bring up " + name);
   netlink.set_up(link->index, true);
   for (const Route& route : routes_of(config, setup.default_route_table)) {
+    if (!is_possible(route.destination)) continue;
     step("add route " + route.destination.to_string());
     netlink.add_route(link->index, route);
   }
+  if (is_v6_left_out) spdlog::warn("IPv6 is switched off here: {} does without its IPv6 addresses and routes", name);
   return device;
 }
 

@@ -366,6 +366,19 @@ TEST_F(QuickSetupTest, takes_the_smallest_mtu_of_several_endpoints) {
   });
 }
 
+TEST_F(QuickSetupTest, comes_up_without_ipv6_where_that_is_switched_off) {
+  in_network([&] {
+    output_of("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+    const std::string before = output_of("ip -6 rule; ip -6 route show table all");
+    CapturedLog log;
+    up_and_down(config_of("Address = 10.9.0.1/24, fd09::1/64\n", "0.0.0.0/0, ::/0, fd02::/64"), options(), [&] {
+      EXPECT_THAT(output_of("ip rule; ip addr"), AllOf(HasSubstr("lookup 51820"), HasSubstr("10.9.0.1/24")));
+      EXPECT_EQ(output_of("ip -6 rule; ip -6 route show table all"), before);
+    });
+    EXPECT_EQ(log.count("IPv6 is switched off here"), 1u);
+  });
+}
+
 TEST_F(QuickSetupTest, names_the_hook_that_failed_but_no_key_in_it) {
   in_network([&] {
     const std::string key = "YAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";

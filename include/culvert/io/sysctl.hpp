@@ -5,6 +5,9 @@
 
 namespace culvert {
 
+/// Whether the network namespace has IPv6 and, if there is such an interface, has it on `device`.
+[[nodiscard]] bool has_ipv6(const std::string& device) noexcept;
+
 /// Lets the reverse path filter take marks into account, so that answers to marked datagrams pass it.
 inline constexpr const char* src_valid_mark = "net/ipv4/conf/all/src_valid_mark";
 

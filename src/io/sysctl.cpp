@@ -1,10 +1,12 @@
 // Reading and writing settings under /proc/sys.
-#include "sysctl.hpp"
+#include "culvert/io/sysctl.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <system_error>
 
 #include "culvert/io/unique_fd.hpp"
@@ -28,6 +30,17 @@ std::string read_sysctl(const std::string& name) {
   std::string value(text.data(), static_cast<std::size_t>(size));
   while (value.ends_with('\n')) value.pop_back();
   return value;
+}
+
+bool has_ipv6(const std::string& device) noexcept {
+  try {
+    // The setting of a device that is made later is that of "default".
+    const std::string folder = "net/ipv6/conf/";
+    const bool is_there = ::access(path_of(folder + device).c_str(), F_OK) == 0;
+    return read_sysctl(folder + (is_there ? device : "default") + "/disable_ipv6") == "0";
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 void write_sysctl(const std::string& name, const std::string& value) {
