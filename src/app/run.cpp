@@ -1,8 +1,13 @@
 // culvert run and up: the tunnel of a file, from the first step to the last.
+#include <fcntl.h>
+
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -15,6 +20,7 @@
 
 #include "commands.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/io/clock.hpp"
 #include "culvert/quick/advice.hpp"
 #include "culvert/quick/current_config.hpp"
 #include "culvert/quick/setup.hpp"
@@ -27,6 +33,8 @@ namespace culvert {
 namespace {
 
 namespace asio = boost::asio;
+
+constexpr auto rules_pause = std::chrono::milliseconds(300);
 
 /// Runs `io` on this thread while another does `work`, which may take as long as the user's hooks do.
 void run_beside(asio::io_context& io, const std::function<void()>& work) {
@@ -103,8 +111,41 @@ class Run {
     control_.emplace(io_, tunnel_->device(), setup_.name());
     run_beside(io_, [this] { setup_.finish_up(tunnel_->config()); });
     is_up_ = true;
+    guard_rules();
     spdlog::info("{} is up, listening on port {}, {} peer(s)", setup_.name(), tunnel_->device().sockets().port(),
                  tunnel_->device().engine().peers().size());
+  }
+
+  void guard_rules() {
+    if (!setup_.has_rules()) return;
+    rules_.emplace(setup_.watch_rules());
+    const int copy = ::fcntl(rules_->fd(), F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
+    rules_ready_.emplace(io_, copy);
+    await_rules();
+  }
+
+  void await_rules() {
+    rules_ready_->async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failed) {
+      if (failed) return;
+      // Whoever removes rules does so for a while; and two that guard theirs must not chase each other.
+      rules_timer_.expires_after(rules_pause);
+      rules_timer_.async_wait([this](boost::system::error_code cancelled) {
+        if (!cancelled) restore_rules();
+      });
+    });
+  }
+
+  void restore_rules() {
+    if (!is_up_) return;
+    try {
+      if (rules_->take() && setup_.restore_rules() != 0 && rules_log_.allow(read_clocks().time)) {
+        spdlog::warn("{}: somebody removed routing rules; they were made again", setup_.name());
+      }
+    } catch (const std::system_error& error) {
+      if (rules_log_.allow(read_clocks().time)) spdlog::warn("{}: {}", setup_.name(), error.what());
+    }
+    await_rules();
   }
 
   bool go_down() {
@@ -128,6 +169,10 @@ class Run {
   std::function<void()> save_;  ///< with SaveConfig
   std::optional<Tunnel> tunnel_;
   std::optional<ControlSocket> control_;
+  std::optional<RuleMonitor> rules_;
+  std::optional<asio::posix::stream_descriptor> rules_ready_;
+  asio::steady_timer rules_timer_{io_};
+  LogLimit rules_log_{1, std::chrono::seconds(60)};
   bool is_up_ = false;
   bool is_signalled_ = false;
 };

@@ -271,6 +271,26 @@ void QuickSetup::raise_src_valid_mark() {
        [] { write_sysctl(src_valid_mark, "1"); });
 }
 
+RuleMonitor QuickSetup::watch_rules() const {
+  const ScopedNamespace inside(device_namespace_);
+  return RuleMonitor();
+}
+
+unsigned QuickSetup::restore_rules() {
+  const ScopedNamespace inside(device_namespace_);
+  Netlink netlink;
+  unsigned restored = 0;
+  for (const Undo& undo : entries_.undos) {
+    const auto* remove = std::get_if<RemoveRule>(&undo);
+    if (!remove) continue;
+    const std::vector<RoutingRule> there = netlink.rules(remove->rule.family);
+    if (std::ranges::find(there, remove->rule) != there.end()) continue;
+    netlink.add_rule(remove->rule);
+    ++restored;
+  }
+  return restored;
+}
+
 void QuickSetup::begin_down(const std::function<void()>& after_pre_down) noexcept {
   is_going_down_ = true;
   programs_.resume();

@@ -11,6 +11,7 @@
 """
 
 import re
+import time
 
 from lab import wait_until
 from probes import Capture, answers, ping
@@ -135,6 +136,20 @@ class DefaultRoute(Scenario):
         self.assertEqual(3, ping(self.host_a, "10.1.0.3").received)
         self.assertIn("src_valid_mark = 1", self.host_a.run("sysctl", "net.ipv4.conf.all.src_valid_mark"))
         self.assertEqual(0, second.down().returncode)
+        self.assertEqual(self.before, system_state(self.host_a))
+
+    def test_rules_that_somebody_removes_are_back_within_a_second(self):
+        self.a.start()
+        up = system_state(self.host_a)
+        for family in ("-4", "-6"):
+            for rule in (("table", "main", "suppress_prefixlength", "0"), ("table", "51820")):
+                self.host_a.ip(family, "rule", "del", *rule)
+        wait_until(lambda: system_state(self.host_a) == up, timeout=1, what="the rules")
+        self.assertIn("somebody removed routing rules", self.a.log)
+        self.host_a.ip("rule", "add", "from", "10.7.0.0/16", "table", "7")
+        self.host_a.ip("rule", "del", "from", "10.7.0.0/16", "table", "7")
+        self.assert_undone()
+        time.sleep(0.5)
         self.assertEqual(self.before, system_state(self.host_a))
 
     def test_a_kill_leaves_nothing_once_down_was_called(self):

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "culvert/config/config_file.hpp"
+#include "culvert/io/rule_monitor.hpp"
 #include "culvert/netns/network_namespace.hpp"
 #include "culvert/quick/dns.hpp"
 #include "culvert/quick/journal.hpp"
@@ -49,6 +50,14 @@ class QuickSetup {
   [[nodiscard]] DeviceSetup setup();
   /// DNS, packet filter, rules, PostUp. The device is at work meanwhile, so that hooks may use it.
   void finish_up(const Config& config);
+
+  /// Whether there are routing rules of ours.
+  [[nodiscard]] bool has_rules() const noexcept { return policy_ && !policy_->families.empty(); }
+  /// Watches the namespace in which they are. Throws std::system_error.
+  [[nodiscard]] RuleMonitor watch_rules() const;
+  /// Makes those again that somebody removed, as systemd-networkd does when it starts; returns how many. Only while up.
+  /// Throws std::system_error.
+  unsigned restore_rules();
 
   /// PreDown, then `after_pre_down`, then the undoing of all else that finish_up() did. What fails is logged and passed
   /// over.
