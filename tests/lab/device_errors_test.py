@@ -16,6 +16,7 @@ import resource
 import socket
 import threading
 import time
+import unittest
 
 from lab import add_address, wait_until
 from probes import answers, ping, send_over_tcp
@@ -69,6 +70,7 @@ class DeviceErrors(Scenario):
         self.assertEqual(descriptors, len(os.listdir(f"/proc/{self.a.process.pid}/fd")))
         self.assert_idle(self.a)
 
+    @unittest.skipIf(os.environ.get("CULVERT_SANITIZED"), "UndefinedBehaviorSanitizer needs a pipe to look at an object")
     def test_running_out_of_descriptors_costs_no_packet_and_the_device_comes_back_afterwards(self):
         self.up()
         if not isinstance(self.a, Culvert):
