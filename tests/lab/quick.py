@@ -56,10 +56,12 @@ class Quick(Culvert):
 
 
 def has_ended(pid):
-    """Whether a process is gone, or dead with nobody asking for its status yet."""
+    """Whether a process is gone, or dead with nobody asking for its status yet: only its last thread gives up its descriptors."""
     try:
+        if len(os.listdir(f"/proc/{pid}/task")) > 1:
+            return False
         return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
