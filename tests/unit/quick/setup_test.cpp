@@ -480,6 +480,29 @@ TEST_F(QuickSetupTest, routes_everything_plainly_where_the_device_is_apart_from_
   });
 }
 
+TEST_F(QuickSetupTest, takes_no_further_step_once_interrupted) {
+  in_network([&] {
+    Config config = config_of("Address = 10.9.0.1/24\n", "0.0.0.0/0");
+    std::vector<std::string> steps;
+    QuickSetup::Options watched = options();
+    QuickSetup* running = nullptr;
+    watched.before_step = [&](std::string_view what) {
+      steps.emplace_back(what);
+      if (what == "add packet filter rules") running->interrupt();
+    };
+    QuickSetup setup(config, "quick0", watched);
+    running = &setup;
+    setup.prepare(config);
+    std::optional<TunDevice> tun(set_up_device("quick0", config, NetworkNamespace::current(), setup.setup()));
+    EXPECT_THROW(setup.finish_up(config), std::runtime_error);
+    EXPECT_EQ(steps.back(), "add packet filter rules");
+    EXPECT_THAT(output_of("nft list ruleset"), IsEmpty());
+    setup.begin_down();
+    tun.reset();
+    EXPECT_TRUE(setup.end_down());
+  });
+}
+
 TEST_F(QuickSetupTest, ends_a_hook_that_is_interrupted_and_undoes_all) {
   in_network([&] {
     (void)JournalFolder(directory_.file("journals"));
