@@ -31,6 +31,11 @@ Result<void> set_firewall_mark(UdpSocketPair& sockets, std::uint32_t mark) {
 
 }  // namespace
 
+std::string DeviceLabels::of(const PublicKey& peer) const {
+  const auto found = peers.find(peer);
+  return found == peers.end() ? peer.to_base64().substr(0, 8) + "…" : printable(found->second);
+}
+
 Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
                std::uint32_t firewall_mark)
     : io_(io),

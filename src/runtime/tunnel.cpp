@@ -1,7 +1,6 @@
 // One tunnel: set up, kept alive, reported on.
 #include "culvert/runtime/tunnel.hpp"
 
-#include <algorithm>
 #include <system_error>
 
 #include "culvert/config/change_of.hpp"
@@ -12,7 +11,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto device_retry_interval = std::chrono::seconds(1);
-constexpr auto lookup_backoff_max = std::chrono::seconds(60);
 
 NetworkNamespace open_namespace(const std::string& specification) {
   return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
@@ -41,15 +39,14 @@ NetworkNamespace open_socket_namespace(const Config& config, const NetworkNamesp
 }  // namespace
 
 Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetup setup)
-    : io_(io),
-      config_(std::move(config)),
+    : config_(std::move(config)),
       name_(std::move(name)),
       setup_(std::move(setup)),
       device_namespace_(open_namespace(config_.device_namespace)),
       device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),
               config_.firewall_mark.value_or(0)),
       tun_(set_up_device(name_, config_, device_namespace_, setup_)),
-      lookup_(io, device_.socket_namespace()),
+      endpoints_(io, device_),
       device_retry_(io) {
   device_.on_event = [this](const Event& event) { on_event(event); };
   device_.on_device_lost = [this] { restore_tun(); };
@@ -58,8 +55,8 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
     spdlog::warn("keys could not be locked in memory (see ulimit -l): they may be written to swap");
   }
   device_.carry(&*tun_);
-  for (const auto& [key, peer] : peers_) {
-    if (peer.config->endpoint && !peer.config->endpoint->literal) look_up(key);
+  for (const PeerConfig& peer : config_.peers) {
+    if (peer.endpoint) endpoints_.follow(peer.public_key, *peer.endpoint, peer.persistent_keepalive);
   }
 }
 
@@ -71,20 +68,14 @@ void Tunnel::apply_config() {
   device_.labels.device_namespace = config_.device_namespace;
   device_.labels.socket_namespace = config_.socket_namespace;
   for (const PeerConfig& peer : config_.peers) {
-    peers_[peer.public_key].config = &peer;
     if (!peer.name.empty()) device_.labels.peers[peer.public_key] = peer.name;
   }
   // Neither port nor mark changes, so nothing can be refused.
   (void)device_.apply(change_of(config_));
 }
 
-std::string Tunnel::label_of(const Peer& peer) const {
-  const auto found = device_.labels.peers.find(peer.public_key());
-  return found == device_.labels.peers.end() ? peer.public_key().to_base64().substr(0, 8) + "…"
-                                             : printable(found->second);
-}
-
 void Tunnel::on_event(const Event& event) {
+  endpoints_.on_event(event);
   const Peer* peer = device_.engine().find_peer(event.peer);
   if (!peer) return;
   PeerState& state = peers_[peer->public_key()];
@@ -100,7 +91,6 @@ void Tunnel::on_event(const Event& event) {
       break;
     case EventKind::HandshakeUnanswered:
       what = "no answer to the handshake";
-      look_up(peer->public_key());
       break;
     case EventKind::HandshakeAbandoned:
       if (std::exchange(state.is_up, false)) level = spdlog::level::info;
@@ -118,61 +108,11 @@ void Tunnel::on_event(const Event& event) {
   if (!event_log_.allow(read_clocks().time)) return;
   if (const unsigned held_back = event_log_.take_suppressed()) spdlog::log(level, "{} lines held back", held_back);
   if (event.kind == EventKind::EndpointMoved && peer->path) {
-    spdlog::log(level, "peer {}: {} to {}", label_of(*peer), what, peer->path->remote.to_string());
+    spdlog::log(level, "peer {}: {} to {}", device_.labels.of(peer->public_key()), what,
+                peer->path->remote.to_string());
   } else {
-    spdlog::log(level, "peer {}: {}", label_of(*peer), what);
+    spdlog::log(level, "peer {}: {}", device_.labels.of(peer->public_key()), what);
   }
-}
-
-void Tunnel::look_up(const PublicKey& key) {
-  PeerState& state = peers_[key];
-  if (!state.config || !state.config->endpoint || state.config->endpoint->literal || state.is_looking_up) return;
-  state.is_looking_up = true;
-  lookup_.look_up(
-      state.config->endpoint->host, state.config->endpoint->port,
-      [this, key](std::vector<Endpoint> endpoints, std::string error) { looked_up(key, endpoints, error); });
-}
-
-void Tunnel::looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoints, const std::string& error) {
-  PeerState& state = peers_[key];
-  const Peer* peer = device_.engine().find_peer(key);
-  if (!peer || !state.config) return;
-  std::vector<Endpoint> usable;
-  std::ranges::copy_if(endpoints, std::back_inserter(usable), [this](const Endpoint& endpoint) {
-    return endpoint.address.is_v4() ? device_.sockets().v4 != nullptr : device_.sockets().v6 != nullptr;
-  });
-  if (usable.empty()) {
-    if (event_log_.allow(read_clocks().time)) {
-      spdlog::warn("peer {}: looking up \"{}\": {}; trying again in {} s", label_of(*peer),
-                   printable(state.config->endpoint->host), error.empty() ? "no usable address" : error,
-                   state.lookup_backoff.count());
-    }
-    auto timer = std::make_shared<asio::steady_timer>(io_, state.lookup_backoff);
-    state.lookup_backoff = std::min(state.lookup_backoff * 2, lookup_backoff_max);
-    timer->async_wait([this, key, timer](boost::system::error_code) {
-      peers_[key].is_looking_up = false;
-      look_up(key);
-    });
-    return;
-  }
-  state.is_looking_up = false;
-  state.lookup_backoff = std::chrono::seconds(2);
-  // A peer that does not answer at one of its addresses may do so at the next.
-  const bool had_path = peer->path.has_value();
-  const Endpoint& chosen = usable[state.next_candidate++ % usable.size()];
-  if (had_path && peer->path->remote == chosen) return;
-  DeviceChange change;
-  PeerChange& to_peer = change.peers.emplace_back();
-  to_peer.public_key = key;
-  to_peer.endpoint = chosen;
-  // The first address is what a persistent keepalive waited for: set anew, it is sent at once.
-  if (!had_path && state.config->persistent_keepalive.count() != 0) {
-    to_peer.persistent_keepalive = std::chrono::seconds(0);
-    PeerChange& again = change.peers.emplace_back();
-    again.public_key = key;
-    again.persistent_keepalive = state.config->persistent_keepalive;
-  }
-  (void)device_.apply(std::move(change));
 }
 
 void Tunnel::restore_tun() {

@@ -26,6 +26,9 @@ struct DeviceLabels {
   std::string device_namespace;
   std::string socket_namespace;
   std::unordered_map<PublicKey, std::string> peers;
+
+  /// The peer's name in printable form, or the beginning of its key.
+  [[nodiscard]] std::string of(const PublicKey& peer) const;
 };
 
 /// Lives on the thread that runs `io`; the io_context has stopped when it is destroyed.

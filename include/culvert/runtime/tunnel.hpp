@@ -12,7 +12,7 @@
 #include "culvert/netns/network_namespace.hpp"
 #include "culvert/runtime/device.hpp"
 #include "culvert/runtime/device_setup.hpp"
-#include "culvert/runtime/endpoint_lookup.hpp"
+#include "culvert/runtime/peer_endpoints.hpp"
 
 namespace culvert {
 
@@ -34,28 +34,20 @@ class Tunnel {
  private:
   /// What the runtime keeps about a peer beside the engine.
   struct PeerState {
-    const PeerConfig* config = nullptr;
     bool is_up = false;
-    bool is_looking_up = false;  ///< or waits to try that again: one lookup at a time
-    std::size_t next_candidate = 0;
-    std::chrono::seconds lookup_backoff{2};
   };
 
   void apply_config();
   void on_event(const Event& event);
-  void look_up(const PublicKey& key);
-  void looked_up(const PublicKey& key, const std::vector<Endpoint>& endpoints, const std::string& error);
   void restore_tun();
-  [[nodiscard]] std::string label_of(const Peer& peer) const;
 
-  boost::asio::io_context& io_;
   Config config_;
   std::string name_;
   DeviceSetup setup_;
   NetworkNamespace device_namespace_;
   Device device_;
   std::optional<TunDevice> tun_;
-  EndpointLookup lookup_;
+  PeerEndpoints endpoints_;
   boost::asio::steady_timer device_retry_;
   std::unordered_map<PublicKey, PeerState> peers_;
   LogLimit event_log_;
