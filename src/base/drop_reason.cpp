@@ -39,6 +39,8 @@ std::string_view to_string(DropReason reason) noexcept {
       return "replay";
     case DropReason::FrameHeader:
       return "frame_header";
+    case DropReason::OffloadHeader:
+      return "offload_header";
     case DropReason::SourceNotAllowed:
       return "source_not_allowed";
     case DropReason::EcnMismatch:

@@ -31,6 +31,7 @@ enum class DropReason : std::uint8_t {
   Replay,              ///< counter seen before, or older than the window
   // The frame inside, either direction.
   FrameHeader,       ///< not an IPv4 or IPv6 packet, or its lengths do not fit
+  OffloadHeader,     ///< what the device says of segments or checksum does not fit the frame
   SourceNotAllowed,  ///< inner source address does not belong to the sending peer
   EcnMismatch,       ///< outer congestion mark on an inner packet that cannot carry it (RFC 6040)
   NoPeer,            ///< no peer is responsible for the destination address

@@ -1,0 +1,122 @@
+// Merges frames of one flow into super-frames before they are written to the device (GRO in user space).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "culvert/base/bytes.hpp"
+#include "culvert/base/sinks.hpp"
+#include "culvert/forwarding/virtio_net_header.hpp"
+
+namespace culvert {
+
+/// One write to the device: `header`, then all pieces in order. The first piece starts with the frame's headers.
+struct GatheredFrame {
+  VirtioNetHeader header;
+  std::span<const ByteView> pieces;
+};
+
+/// Takes what the Coalescer makes. `frame.pieces` is valid during the call, the bytes it names as long as those of the
+/// frames that were put.
+class GatheredFrameSink {
+ public:
+  virtual void put(const GatheredFrame& frame) noexcept = 0;
+
+ protected:
+  ~GatheredFrameSink() = default;
+};
+
+/// Which frames a Coalescer may merge: what the device takes.
+struct CoalescerSettings {
+  bool tcp4 = true;
+  bool tcp6 = true;
+  bool udp = true;            ///< both families; needs Linux 6.2 (TUN_F_USO4, TUN_F_USO6)
+  std::size_t l2_length = 0;  ///< of the header in front of IP: 0 on a TUN device, 14, 18 or 22 on a TAP device
+};
+
+/// Keeps the frames of one batch of arrivals and passes them on at flush(). Frames that only the kernel's own GRO could
+/// tell from segments of one packet leave as one write, the others as they came with a zero header. Super-frames leave
+/// in the order in which their first frames came; frames of one flow never change their order. A frame whose ports
+/// cannot be read (a fragment, an extension header) counts to every flow between its addresses.
+/// About 30 KB, allocates nothing. Called on the worker's thread only.
+class Coalescer final : public FrameSink {
+ public:
+  /// Frames kept; the next one flushes by itself.
+  static constexpr std::size_t max_frames = 256;
+  /// Pieces of one write: well below the 1024 of IOV_MAX, and enough for 64 KB in segments of 536 bytes.
+  static constexpr std::size_t max_pieces = 128;
+  /// UDP_MAX_SEGMENTS (include/linux/udp.h), which older kernels have at 64.
+  static constexpr std::size_t max_udp_segments = 64;
+
+  /// `out` outlives this object.
+  Coalescer(const CoalescerSettings& settings, GatheredFrameSink& out) noexcept;
+  Coalescer(const Coalescer&) = delete;
+  Coalescer& operator=(const Coalescer&) = delete;
+
+  /// The memory of `frame` stays the caller's, and as it is until flush(), which changes headers in it. A frame that is
+  /// no IP packet passes as it is.
+  void put(ByteSpan frame) noexcept override;
+
+  /// Hands everything to the sink; afterwards the memory of the frames is no longer looked at.
+  void flush() noexcept;
+
+ private:
+  static constexpr std::size_t max_flows = 64;
+  static constexpr std::uint16_t none = 0xffff;
+
+  enum class Protocol : std::uint8_t { Other, Tcp, Udp };
+
+  /// What put() reads of a frame.
+  struct Facts {
+    Protocol protocol = Protocol::Other;
+    bool is_v4 = false;
+    bool is_ip = false;
+    bool has_ports = false;     ///< the frame belongs to the flow of `transport`
+    bool is_mergeable = false;  ///< fits the rules that concern a single frame
+    bool is_pushed = false;     ///< TCP PSH
+    std::uint16_t transport = 0;
+    std::uint16_t payload = 0;
+  };
+
+  /// Frames that leave as one write.
+  struct Group {
+    ByteSpan head;
+    Facts facts;  ///< of the head
+    bool is_open = false;
+    bool is_verified = false;  ///< the head's checksums were found right
+    bool is_pushed = false;
+    std::uint16_t segments = 1;
+    std::uint16_t first_tail = none;
+    std::uint16_t last_tail = none;
+    std::uint32_t length = 0;
+    std::uint32_t next_sequence = 0;
+  };
+
+  /// The payload of a frame that was merged into a group.
+  struct Tail {
+    ByteView payload;
+    std::uint16_t next = none;
+  };
+
+  [[nodiscard]] Facts facts_of(ByteView frame) const noexcept;
+  void read_transport(ByteView frame, Facts& facts) const noexcept;
+  [[nodiscard]] bool has_right_checksums(ByteView frame, const Facts& facts) const noexcept;
+  [[nodiscard]] bool is_same_flow(const Group& group, ByteView frame, const Facts& facts) const noexcept;
+  [[nodiscard]] bool continues(const Group& group, ByteView frame, const Facts& facts) const noexcept;
+  [[nodiscard]] bool try_merge(Group& group, ByteView frame, const Facts& facts) noexcept;
+  void close_between(ByteView addresses) noexcept;
+  [[nodiscard]] VirtioNetHeader finish(Group& group) const noexcept;
+
+  const CoalescerSettings settings_;
+  GatheredFrameSink& out_;
+  std::size_t group_count_ = 0;
+  std::size_t tail_count_ = 0;
+  std::array<Group, max_frames> groups_;
+  std::array<Tail, max_frames> tails_;
+  std::array<std::uint16_t, max_flows> open_;  ///< by hash of the flow, the group that may take its next frame
+  std::array<ByteView, max_pieces> pieces_;
+};
+
+}  // namespace culvert
