@@ -66,48 +66,48 @@ class Coalescer final : public FrameSink {
   static constexpr std::size_t max_flows = 64;
   static constexpr std::uint16_t none = 0xffff;
 
-  enum class Protocol : std::uint8_t { Other, Tcp, Udp };
-
   /// What put() reads of a frame.
   struct Facts {
-    Protocol protocol = Protocol::Other;
-    bool is_v4 = false;
     bool is_ip = false;
-    bool has_ports = false;     ///< the frame belongs to the flow of `transport`
-    bool is_mergeable = false;  ///< fits the rules that concern a single frame
-    bool is_pushed = false;     ///< TCP PSH
+    bool is_v4 = false;
+    bool has_ports = false;     ///< TCP or UDP with both ports at `transport`
+    bool is_mergeable = false;  ///< fits all rules that concern a single frame; the rest is set only then
+    bool is_tcp = false;
+    bool is_pushed = false;
     std::uint16_t transport = 0;
     std::uint16_t payload = 0;
+    std::uint16_t payload_size = 0;
   };
 
   /// Frames that leave as one write.
   struct Group {
     ByteSpan head;
-    Facts facts;  ///< of the head
-    bool is_open = false;
-    bool is_verified = false;  ///< the head's checksums were found right
-    bool is_pushed = false;
+    Facts facts;               ///< of the head
+    std::uint32_t length = 0;  ///< of the head and all payload behind it
     std::uint16_t segments = 1;
+    bool is_verified = false;  ///< the head's checksums were found right
+    bool is_pushed = false;    ///< the last frame has PSH
     std::uint16_t first_tail = none;
     std::uint16_t last_tail = none;
-    std::uint32_t length = 0;
-    std::uint32_t next_sequence = 0;
   };
 
-  /// The payload of a frame that was merged into a group.
+  /// The payload of a frame that follows others.
   struct Tail {
     ByteView payload;
     std::uint16_t next = none;
   };
 
   [[nodiscard]] Facts facts_of(ByteView frame) const noexcept;
-  void read_transport(ByteView frame, Facts& facts) const noexcept;
+  void read_transport(ByteView frame, std::uint8_t protocol, Facts& facts) const noexcept;
+  [[nodiscard]] ByteView addresses_of(ByteView frame, const Facts& facts) const noexcept;
+  [[nodiscard]] std::size_t flow_hash(ByteView frame, const Facts& facts) const noexcept;
+  [[nodiscard]] bool is_next_of(const Group& group, ByteView frame, const Facts& facts) const noexcept;
+  [[nodiscard]] bool has_equal_ip(const Group& group, ByteView frame) const noexcept;
+  [[nodiscard]] bool has_equal_tcp(const Group& group, ByteView frame) const noexcept;
   [[nodiscard]] bool has_right_checksums(ByteView frame, const Facts& facts) const noexcept;
-  [[nodiscard]] bool is_same_flow(const Group& group, ByteView frame, const Facts& facts) const noexcept;
-  [[nodiscard]] bool continues(const Group& group, ByteView frame, const Facts& facts) const noexcept;
-  [[nodiscard]] bool try_merge(Group& group, ByteView frame, const Facts& facts) noexcept;
-  void close_between(ByteView addresses) noexcept;
-  [[nodiscard]] VirtioNetHeader finish(Group& group) const noexcept;
+  [[nodiscard]] bool try_append(Group& group, ByteView frame, const Facts& facts) noexcept;
+  void close_flows_between(ByteView addresses) noexcept;
+  [[nodiscard]] VirtioNetHeader unite_headers(const Group& group) const noexcept;
 
   const CoalescerSettings settings_;
   GatheredFrameSink& out_;
@@ -115,7 +115,8 @@ class Coalescer final : public FrameSink {
   std::size_t tail_count_ = 0;
   std::array<Group, max_frames> groups_;
   std::array<Tail, max_frames> tails_;
-  std::array<std::uint16_t, max_flows> open_;  ///< by hash of the flow, the group that may take its next frame
+  /// By hash of the flow, the group that may grow. Of two flows with one hash only the one seen last has one.
+  std::array<std::uint16_t, max_flows> open_;
   std::array<ByteView, max_pieces> pieces_;
 };
 
