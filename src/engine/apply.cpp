@@ -8,6 +8,7 @@ namespace culvert {
 
 void Engine::apply(DeviceChange&& change, const Now& now) {
   if (change.private_key) set_private_key(std::move(*change.private_key));
+  if (change.cipher) set_cipher(*change.cipher);
 
   // One pass over the prefix table for all who lose their prefixes: a pass for each would take minutes for thousands.
   std::vector<bool> is_named(peers_.slot_count());
@@ -54,6 +55,7 @@ void Engine::apply(PeerChange&& change, bool starts_from_nothing, std::vector<bo
   }
   if (change.preshared_key) set_preshared_key(id, std::move(*change.preshared_key));
   if (change.endpoint) set_endpoint(id, *change.endpoint);
+  if (change.candidate) probe_endpoint(id, *change.candidate, now);
   if (change.persistent_keepalive) set_persistent_keepalive(id, *change.persistent_keepalive, now);
   if (change.replace_allowed_ips && is_again) prefixes_.remove_all(id);
   for (const AllowedIpChange& allowed : change.allowed_ips) {

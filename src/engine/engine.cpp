@@ -44,6 +44,7 @@ void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
   while (const auto due = deadlines_.take_due(now.time)) {
     Peer& peer = *peers_.find(*due);
     if (std::exchange(peer.wants_keepalive_now, false)) send_keepalive(peer, now, out);
+    if (std::exchange(peer.wants_handshake_now, false) && peer.candidate) send_initiation(peer, true, now, out);
     while (const auto action = peer.timers.expire(now.time)) carry_out(*action, peer, now, out);
     schedule(peer, now.time);
   }
@@ -80,7 +81,7 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
 }
 
 void Engine::schedule(const Peer& peer, Timestamp now) noexcept {
-  if (peer.wants_keepalive_now) deadlines_.wake_by(peer.id, now);
+  if (peer.wants_keepalive_now || peer.wants_handshake_now) deadlines_.wake_by(peer.id, now);
   if (const auto deadline = peer.timers.deadline()) deadlines_.wake_by(peer.id, *deadline);
 }
 
@@ -113,6 +114,12 @@ void Engine::set_private_key(SecretKey key) {
     schedule(peer, Timestamp{});
   });
   identity_ = std::move(identity);
+}
+
+void Engine::set_cipher(CipherSuite suite) noexcept {
+  if (suite == cipher_) return;
+  cipher_ = suite;
+  peers_.for_each([this](Peer& peer) { wipe_sessions(peer); });
 }
 
 Peer* Engine::ensure_peer(const PublicKey& key) {
@@ -148,7 +155,21 @@ void Engine::set_preshared_key(PeerId id, PresharedKey key) noexcept {
 }
 
 void Engine::set_endpoint(PeerId id, const Endpoint& endpoint) noexcept {
-  if (Peer* peer = peers_.find(id)) peer->path = Path{endpoint, std::nullopt, 0};
+  Peer* peer = peers_.find(id);
+  if (!peer) return;
+  peer->path = Path{endpoint, std::nullopt, 0};
+  peer->candidate.reset();
+}
+
+void Engine::probe_endpoint(PeerId id, const Endpoint& candidate, const Now& now) noexcept {
+  Peer* peer = peers_.find(id);
+  if (!peer) return;
+  if (!peer->path) return set_endpoint(id, candidate);
+  peer->candidate = candidate;
+  // Without a session there is nobody to speak to: whoever has something to say begins the handshake.
+  Session* session = peer->sessions.current();
+  peer->wants_handshake_now = session && session->can_seal(now.time);
+  schedule(*peer, now.time);
 }
 
 void Engine::set_persistent_keepalive(PeerId id, std::chrono::seconds interval, const Now& now) noexcept {

@@ -55,7 +55,7 @@ void Engine::on_response(const Path& from, const MessageResponse& message, const
   const Verdict<void> consumed = peer->handshake.consume_response(message);
   if (!consumed) return count_drop(consumed.error());
 
-  release(peer->sessions.add_as_initiator(peer->handshake.derive_session(now.time)));
+  release(peer->sessions.add_as_initiator(peer->handshake.derive_session(now.time, cipher_)));
   peer->timers.session_derived(now.time);
   authenticated_packet_received(*peer, from, sizeof message, now);
   session_confirmed(*peer, now);
@@ -77,7 +77,12 @@ void Engine::on_data(const Path& from, std::uint8_t traffic_class, const Message
   Session* session = peer ? peer->sessions.find(message.receiver) : nullptr;
   if (!session) return count_drop(DropReason::UnknownIndex);
   const Verdict<ByteSpan> opened = session->open(message, now.time);
-  if (!opened) return count_drop(opened.error());
+  if (!opened) {
+    if (opened.error() == DropReason::CipherMismatch && session->is_first_mismatch()) {
+      events_.push({EventKind::CipherMismatch, peer->id});
+    }
+    return count_drop(opened.error());
+  }
 
   authenticated_packet_received(*peer, from, sizeof(MessageDataHeader) + message.sealed.size(), now);
   bool confirmed = false;
@@ -108,7 +113,10 @@ void Engine::on_data(const Path& from, std::uint8_t traffic_class, const Message
 
 void Engine::authenticated_packet_received(Peer& peer, const Path& from, std::size_t bytes, const Now& now) noexcept {
   if (peer.path != from) {
-    if (!peer.path || peer.path->remote != from.remote) events_.push({EventKind::EndpointMoved, peer.id});
+    if (!peer.path || peer.path->remote != from.remote) {
+      events_.push({EventKind::EndpointMoved, peer.id});
+      peer.candidate.reset();
+    }
     peer.path = from;
   }
   peer.received_bytes += bytes;
@@ -118,6 +126,7 @@ void Engine::authenticated_packet_received(Peer& peer, const Path& from, std::si
 
 void Engine::session_confirmed(Peer& peer, const Now& now) noexcept {
   peer.timers.handshake_complete();
+  peer.candidate.reset();
   peer.last_handshake = now.wall;
   events_.push({EventKind::SessionEstablished, peer.id});
 }

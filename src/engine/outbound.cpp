@@ -92,7 +92,9 @@ void Engine::send_initiation(Peer& peer, bool is_retry, const Now& now, Datagram
   }
   const ByteSpan bytes = std::as_writable_bytes(std::span(&message, 1));
   peer.cookies.add_macs(bytes, now.time);
-  send_handshake_message(peer, bytes, now, out);
+  const Path path = peer.candidate ? Path{*peer.candidate, std::nullopt, 0} : *peer.path;
+  peer.candidate.reset();
+  send_handshake_message(peer, path, bytes, now, out);
   events_.push({EventKind::InitiationSent, peer.id});
   peer.timers.handshake_initiated(now.time, jitter());
   schedule(peer, now.time);
@@ -107,16 +109,17 @@ void Engine::send_response(Peer& peer, const Now& now, DatagramSink& out) noexce
     peer.answer.clear();
     return count_drop(DropReason::HandshakeAuthentication);
   }
-  std::unique_ptr<Session> session = peer.answer.derive_session(now.time);
+  std::unique_ptr<Session> session = peer.answer.derive_session(now.time, cipher_);
   release(peer.sessions.add_as_responder(std::move(session)));
   peer.timers.session_derived(now.time);
   const ByteSpan bytes = std::as_writable_bytes(std::span(&message, 1));
   peer.cookies.add_macs(bytes, now.time);
-  send_handshake_message(peer, bytes, now, out);
+  send_handshake_message(peer, *peer.path, bytes, now, out);
 }
 
-bool Engine::send_handshake_message(Peer& peer, ByteSpan message, const Now& now, DatagramSink& out) noexcept {
-  const ByteSpan datagram = out.reserve(*peer.path, limits::handshake_traffic_class, message.size());
+bool Engine::send_handshake_message(Peer& peer, const Path& path, ByteSpan message, const Now& now,
+                                    DatagramSink& out) noexcept {
+  const ByteSpan datagram = out.reserve(path, limits::handshake_traffic_class, message.size());
   if (datagram.empty()) {
     count_drop(DropReason::BatchFull);
     return false;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "culvert/base/endpoint.hpp"
+#include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/keys.hpp"
 
 namespace culvert {
@@ -23,6 +24,7 @@ struct PeerChange {
   bool update_only = false;  ///< nothing happens if there is no such peer
   std::optional<PresharedKey> preshared_key;
   std::optional<Endpoint> endpoint;
+  std::optional<Endpoint> candidate;  ///< as Engine::probe_endpoint()
   std::optional<std::chrono::seconds> persistent_keepalive;
   bool replace_allowed_ips = false;
   std::vector<AllowedIpChange> allowed_ips;
@@ -32,6 +34,7 @@ struct PeerChange {
 /// those.
 struct DeviceChange {
   std::optional<SecretKey> private_key;  ///< zero: taken away
+  std::optional<CipherSuite> cipher;    ///< as Engine::set_cipher()
   std::optional<std::uint16_t> listen_port;
   std::optional<std::uint32_t> firewall_mark;  ///< zero: none
   /// Peers not named in `peers` go. Those named start from nothing but keep their sessions and, if none is given, their

@@ -59,6 +59,10 @@ class Engine {
   /// Null without a private key.
   [[nodiscard]] const Identity* identity() const noexcept { return cookies_ ? identity_.get() : nullptr; }
   void set_mtu(std::size_t mtu) noexcept { mtu_ = mtu; }
+  /// What sessions seal their data with; ChaCha20-Poly1305 at first. Requires is_usable(suite). Setting the present one
+  /// again changes nothing; another one ends all sessions.
+  void set_cipher(CipherSuite suite) noexcept;
+  [[nodiscard]] CipherSuite cipher() const noexcept { return cipher_; }
 
   /// Makes all of the change; no packet sees a part of it. Peers that would be ourselves are passed over. Port and mark
   /// are not the engine's business.
@@ -73,6 +77,10 @@ class Engine {
   /// Takes effect at the next handshake; sessions stay (W-19).
   void set_preshared_key(PeerId id, PresharedKey key) noexcept;
   void set_endpoint(PeerId id, const Endpoint& endpoint) noexcept;
+  /// Finds out whether the peer answers at `candidate`: its next initiation goes there, once, and is begun without
+  /// further reason if there is a session to be renewed. All else goes along the present path, also the initiation
+  /// after that one, until an authenticated answer moves the path. A peer without a path has it set.
+  void probe_endpoint(PeerId id, const Endpoint& candidate, const Now& now) noexcept;
   /// From 0 to something: one keepalive is sent at the next on_deadline().
   void set_persistent_keepalive(PeerId id, std::chrono::seconds interval, const Now& now) noexcept;
   /// Moves the prefix here if another peer had it.
@@ -99,7 +107,8 @@ class Engine {
   /// Unless one left less than limits::rekey_timeout ago.
   void send_initiation(Peer& peer, bool is_retry, const Now& now, DatagramSink& out) noexcept;
   void send_response(Peer& peer, const Now& now, DatagramSink& out) noexcept;
-  bool send_handshake_message(Peer& peer, ByteSpan message, const Now& now, DatagramSink& out) noexcept;
+  bool send_handshake_message(Peer& peer, const Path& path, ByteSpan message, const Now& now,
+                              DatagramSink& out) noexcept;
 
   // Inbound.
   void on_initiation(const Path& from, const MessageInitiation& message, const Now& now, DatagramSink& out) noexcept;
@@ -127,6 +136,7 @@ class Engine {
 
   Random& random_;
   std::size_t mtu_;
+  CipherSuite cipher_ = CipherSuite::ChaCha20Poly1305;
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<CookieChecker> cookies_;
   Tai64nSource timestamps_;

@@ -32,6 +32,10 @@ struct Peer {
 
   /// How to reach it: configured, then wherever its last authenticated packet came from.
   std::optional<Path> path;
+  /// Where the next initiation goes instead; forgotten when a handshake completes or the peer turns up elsewhere.
+  std::optional<Endpoint> candidate;
+  /// That initiation is begun without waiting for another reason.
+  bool wants_handshake_now = false;
   /// When the last initiation or response of ours left: the next initiation waits limits::rekey_timeout.
   std::optional<Timestamp> last_handshake_sent;
   /// A persistent keepalive was just switched on: one is sent without waiting for the interval.

@@ -93,6 +93,16 @@ TEST_F(Apply, a_new_peer_gets_all_that_is_said) {
   EXPECT_LE(*engine_.next_deadline(), pair_.now.time);
 }
 
+TEST_F(Apply, a_candidate_is_probed_and_the_path_stays) {
+  pair_.handshake();
+  const auto path = engine_.find_peer(b_)->path;
+  PeerChange change = peer(b_);
+  change.candidate = *Endpoint::parse("192.0.2.3:3");
+  apply(false, std::move(change));
+  EXPECT_EQ(engine_.find_peer(b_)->path, path);
+  EXPECT_EQ(engine_.find_peer(b_)->candidate, *Endpoint::parse("192.0.2.3:3"));
+}
+
 TEST_F(Apply, a_removed_peer_leaves_nothing_behind) {
   pair_.handshake();
   apply(false, removal(b_));

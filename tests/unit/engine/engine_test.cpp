@@ -224,6 +224,7 @@ TEST_F(EngineTest, settings_of_an_unknown_peer_change_nothing) {
   engine.remove_peer(nobody);
   engine.set_preshared_key(nobody, some_psk(std::byte{1}));
   engine.set_endpoint(nobody, pair_.b.endpoint);
+  engine.probe_endpoint(nobody, pair_.b.endpoint, pair_.now);
   engine.set_persistent_keepalive(nobody, 1s, pair_.now);
   engine.remove_allowed_ip(nobody, {pair_.b.inner, 32});
   engine.clear_allowed_ips(nobody);
@@ -272,6 +273,89 @@ TEST_F(EngineTest, setting_an_endpoint_replaces_the_one_learnt) {
   pair_.a.engine.set_endpoint(pair_.b_at_a, elsewhere);
   pair_.send(pair_.a, pair_.b);
   EXPECT_EQ(pair_.a.out.take().at(0).path, (Path{elsewhere, {}, 0}));
+}
+
+TEST_F(EngineTest, probing_begins_a_handshake_with_the_candidate_while_data_stays_on_the_path) {
+  pair_.handshake();
+  pair_.advance(10s);
+  const Endpoint elsewhere = *Endpoint::parse("192.0.2.7:7");
+  pair_.a.engine.probe_endpoint(pair_.b_at_a, elsewhere, pair_.now);
+  pass_time(pair_.a, pair_.now, 0s);
+  const auto probe = pair_.a.out.take();
+  ASSERT_EQ(probe.size(), 1U);
+  EXPECT_EQ(probe[0].path, (Path{elsewhere, {}, 0}));
+  EXPECT_EQ(probe[0].bytes.size(), 148U);
+  pair_.send(pair_.a, pair_.b);
+  EXPECT_EQ(pair_.a.out.take().at(0).path.remote, pair_.b.endpoint);
+
+  pair_.b.receive(pair_.a.endpoint, probe[0].bytes, pair_.now);
+  const auto response = pair_.b.out.take();
+  ASSERT_EQ(response.size(), 1U);
+  pair_.a.receive(elsewhere, response[0].bytes, pair_.now);
+  EXPECT_EQ(pair_.peer_at_a().path->remote, elsewhere);
+  EXPECT_EQ(pair_.a.out.take().at(0).path.remote, elsewhere);
+}
+
+TEST_F(EngineTest, a_probe_nobody_answers_is_followed_by_an_initiation_along_the_path) {
+  pair_.handshake();
+  pair_.settle();
+  const Endpoint elsewhere = *Endpoint::parse("192.0.2.7:7");
+  pair_.a.engine.probe_endpoint(pair_.b_at_a, elsewhere, pair_.now);
+  pass_time(pair_.a, pair_.now, 6s);
+  const auto sent = pair_.a.out.take();
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(sent[0].path.remote, elsewhere);
+  EXPECT_EQ(sent[1].path.remote, pair_.b.endpoint);
+  EXPECT_EQ(pair_.peer_at_a().path->remote, pair_.b.endpoint);
+}
+
+TEST_F(EngineTest, a_probe_keeps_the_pause_between_handshakes) {
+  pair_.handshake();
+  pair_.a.out.take();
+  pair_.a.engine.probe_endpoint(pair_.b_at_a, *Endpoint::parse("192.0.2.7:7"), pair_.now);
+  pass_time(pair_.a, pair_.now, 5s - 1ns);
+  EXPECT_TRUE(pair_.a.out.take().empty());
+  pass_time(pair_.a, pair_.now, 334ms);
+  const auto sent = pair_.a.out.take();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].path.remote, *Endpoint::parse("192.0.2.7:7"));
+}
+
+TEST_F(EngineTest, without_a_session_the_candidate_gets_the_next_initiation_and_no_other) {
+  const Endpoint elsewhere = *Endpoint::parse("192.0.2.7:7");
+  pair_.a.engine.probe_endpoint(pair_.b_at_a, elsewhere, pair_.now);
+  pass_time(pair_.a, pair_.now, 60s);
+  EXPECT_TRUE(pair_.a.out.take().empty());
+  pair_.send(pair_.a, pair_.b);
+  EXPECT_EQ(pair_.a.out.take().at(0).path.remote, elsewhere);
+  pass_time(pair_.a, pair_.now, 6s);
+  EXPECT_EQ(pair_.a.out.take().at(0).path.remote, pair_.b.endpoint);
+}
+
+TEST_F(EngineTest, a_candidate_is_forgotten_when_the_peer_answers_or_turns_up_elsewhere_or_is_set) {
+  const Endpoint candidate = *Endpoint::parse("192.0.2.7:7");
+  const auto probe = [&] { pair_.a.engine.probe_endpoint(pair_.b_at_a, candidate, pair_.now); };
+  pair_.send(pair_.a, pair_.b);
+  probe();
+  pair_.exchange();
+  EXPECT_FALSE(pair_.peer_at_a().candidate);
+
+  probe();
+  pair_.send(pair_.b, pair_.a);
+  pair_.a.receive(*Endpoint::parse("192.0.2.8:8"), pair_.b.out.take().at(0).bytes, pair_.now);
+  EXPECT_FALSE(pair_.peer_at_a().candidate);
+  pass_time(pair_.a, pair_.now, 0s);
+  EXPECT_TRUE(pair_.a.out.take().empty());
+
+  probe();
+  pair_.a.engine.set_endpoint(pair_.b_at_a, pair_.b.endpoint);
+  EXPECT_FALSE(pair_.peer_at_a().candidate);
+}
+
+TEST_F(EngineTest, probing_sets_the_path_of_a_peer_that_has_none) {
+  pair_.b.engine.probe_endpoint(pair_.a_at_b, pair_.a.endpoint, pair_.now);
+  EXPECT_EQ(pair_.peer_at_b().path, (Path{pair_.a.endpoint, {}, 0}));
+  EXPECT_FALSE(pair_.peer_at_b().candidate);
 }
 
 TEST_F(EngineTest, switching_a_persistent_keepalive_on_sends_one_at_once_and_then_one_per_interval) {
