@@ -62,7 +62,7 @@ FlowPacket packet_of(bool is_v4, bool is_tcp, std::size_t payload, std::size_t l
           .payload = FlowPacket::bytes(payload)};
 }
 
-class EachKind : public testing::TestWithParam<std::tuple<bool, bool, std::size_t>> {
+class SegmentEachKind : public testing::TestWithParam<std::tuple<bool, bool, std::size_t>> {
  protected:
   [[nodiscard]] FlowPacket packet(std::size_t payload) const {
     const auto [is_v4, is_tcp, l2_length] = GetParam();
@@ -70,7 +70,7 @@ class EachKind : public testing::TestWithParam<std::tuple<bool, bool, std::size_
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Segmenter, EachKind,
+INSTANTIATE_TEST_SUITE_P(Segmenter, SegmentEachKind,
                          testing::Combine(testing::Bool(), testing::Bool(), testing::Values(0, 14, 18, 22)),
                          [](const auto& each) {
                            return std::string(std::get<0>(each.param) ? "v4" : "v6") +
@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Segmenter, EachKind,
                                   std::to_string(std::get<2>(each.param));
                          });
 
-TEST_P(EachKind, yields_what_the_super_frame_stands_for) {
+TEST_P(SegmentEachKind, yields_what_the_super_frame_stands_for) {
   for (const std::size_t payload : Sizes{1, 99, 100, 101, 200, 1999, 2000, 2001}) {
     for (const std::size_t gso_size : Sizes{1, 2, 7, 20, 39, 48, 100, 536, 1360}) {
       const FlowPacket whole = packet(payload);
@@ -87,19 +87,19 @@ TEST_P(EachKind, yields_what_the_super_frame_stands_for) {
   }
 }
 
-TEST_P(EachKind, yields_the_largest_super_frame) {
+TEST_P(SegmentEachKind, yields_the_largest_super_frame) {
   FlowPacket whole = packet(0);
   whole.payload = FlowPacket::bytes(65535 - whole.header_size());
   const std::vector<Bytes> frames = segmented(whole, 1360);
   EXPECT_EQ(frames, built(whole.segments(1360)));
 }
 
-TEST_P(EachKind, yields_a_frame_without_offload_as_it_is) {
+TEST_P(SegmentEachKind, yields_a_frame_without_offload_as_it_is) {
   const FlowPacket whole = packet(500);
   EXPECT_EQ(segmented({}, whole.build(), whole.l2.size()), std::vector<Bytes>{whole.build()});
 }
 
-TEST_P(EachKind, completes_the_checksum_of_a_single_frame) {
+TEST_P(SegmentEachKind, completes_the_checksum_of_a_single_frame) {
   for (const std::size_t payload : Sizes{0, 1, 500, 1401}) {
     const FlowPacket whole = packet(payload);
     EXPECT_EQ(segmented(whole.partial_header(), whole.build_partial(), whole.l2.size()),
@@ -107,7 +107,7 @@ TEST_P(EachKind, completes_the_checksum_of_a_single_frame) {
   }
 }
 
-TEST_P(EachKind, does_not_believe_the_header_length) {
+TEST_P(SegmentEachKind, does_not_believe_the_header_length) {
   const FlowPacket whole = packet(300);
   VirtioNetHeader header = whole.super_header(100);
   for (const std::uint16_t length : std::vector<std::uint16_t>{0, 1, 340, 65535}) {
@@ -239,9 +239,9 @@ struct Flaw {
   std::function<void(VirtioNetHeader&, Bytes&)> apply;
 };
 
-class EachFlaw : public testing::TestWithParam<Flaw> {};
+class SegmentEachFlaw : public testing::TestWithParam<Flaw> {};
 
-TEST_P(EachFlaw, is_refused) {
+TEST_P(SegmentEachFlaw, is_refused) {
   const Flaw& flaw = GetParam();
   const FlowPacket whole = packet_of(flaw.is_v4, flaw.is_tcp, 100);
   VirtioNetHeader header = whole.super_header(40);
@@ -301,7 +301,7 @@ void end(VirtioNetHeader&, Bytes& frame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    SegmenterRefuses, EachFlaw,
+    SegmenterRefuses, SegmentEachFlaw,
     testing::Values(
         Flaw{"no_request_for_checksums", offload, true, true, no_checksum_asked},
         Flaw{"no_request_for_udp_checksums", offload, false, false, no_checksum_asked},
