@@ -102,9 +102,10 @@ void QuickSetup::step(const std::string& what, std::optional<Undo> undo, const s
 
 void QuickSetup::prepare(Config& config) {
   {
+    const auto journal = folder_.read(name_);
+    if (journal) journal->owner.await_end_if_dying();
     const ScopedNamespace inside(device_namespace_);
     if (Netlink().find_link(name_)) {
-      const auto journal = folder_.read(name_);
       const bool is_ours = journal && journal->owner.is_alive();
       throw std::runtime_error(is_ours ? name_ + " is up already (process " + std::to_string(journal->owner.pid) +
                                              "); culvert down " + name_ + " ends it"
