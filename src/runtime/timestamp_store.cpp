@@ -27,6 +27,29 @@ std::string to_hex(ByteView bytes) {
   return text;
 }
 
+std::optional<Tai64n> read_text(std::string_view text) {
+  if (text.size() != text_size + 1 || text.back() != '\n') return std::nullopt;
+  std::array<std::byte, 12> bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    unsigned value = 0;
+    for (const char digit : {text[2 * i], text[2 * i + 1]}) {
+      if (digit >= '0' && digit <= '9') {
+        value = value * 16 + unsigned(digit - '0');
+      } else if (digit >= 'a' && digit <= 'f') {
+        value = value * 16 + unsigned(digit - 'a') + 10;
+      } else {
+        return std::nullopt;
+      }
+    }
+    bytes[i] = std::byte(value);
+  }
+  // https://cr.yp.to/libtai/tai64.html: seconds of 2^63 and above are reserved. To continue there, or above a second's
+  // last nanosecond, would lock us out of our peers.
+  const bool is_time = bytes[0] < std::byte{0x80} && load<Be32>(&bytes[8]) < nanoseconds_per_second;
+  if (!is_time) return std::nullopt;
+  return Tai64n(bytes);
+}
+
 }  // namespace
 
 struct TimestampStore::State {
@@ -38,6 +61,7 @@ struct TimestampStore::State {
 
   void write();
   void complain(const char* doing);
+  void warn_of_loss(const char* why) const;
 };
 
 std::string state_directory() {
@@ -64,27 +88,15 @@ const std::string& TimestampStore::path() const noexcept {
 
 std::optional<Tai64n> TimestampStore::load() const {
   const UniqueFd file(::open(state_->path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, text_size + 2> text{};
-  if (!file.is_open() || ::read(file.get(), text.data(), text.size()) != ssize_t(text_size + 1)) return std::nullopt;
-  std::array<std::byte, 12> bytes{};
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    unsigned value = 0;
-    for (const char digit : {text[2 * i], text[2 * i + 1]}) {
-      if (digit >= '0' && digit <= '9') {
-        value = value * 16 + unsigned(digit - '0');
-      } else if (digit >= 'a' && digit <= 'f') {
-        value = value * 16 + unsigned(digit - 'a') + 10;
-      } else {
-        return std::nullopt;
-      }
-    }
-    bytes[i] = std::byte(value);
+  if (!file.is_open()) {
+    if (errno != ENOENT && errno != ENOTDIR) state_->warn_of_loss(std::strerror(errno));
+    return std::nullopt;
   }
-  // https://cr.yp.to/libtai/tai64.html: seconds of 2^63 and above are reserved. To continue there, or above a second's
-  // last nanosecond, would lock us out of our peers.
-  const bool is_time = bytes[0] < std::byte{0x80} && culvert::load<Be32>(&bytes[8]) < nanoseconds_per_second;
-  if (text[text_size] != '\n' || !is_time) return std::nullopt;
-  return Tai64n(bytes);
+  std::array<char, text_size + 2> text{};
+  const ssize_t size = ::read(file.get(), text.data(), text.size());
+  const auto found = size < 0 ? std::nullopt : read_text({text.data(), static_cast<std::size_t>(size)});
+  if (!found) state_->warn_of_loss(size < 0 ? std::strerror(errno) : "is not a timestamp");
+  return found;
 }
 
 void TimestampStore::save(const Tai64n& timestamp) {
@@ -118,6 +130,10 @@ void TimestampStore::State::complain(const char* doing) {
   if (std::exchange(has_complained, true)) return;
   spdlog::warn("{} {}: {}; the last handshake timestamp will not outlive this process", doing, path,
                std::strerror(errno));
+}
+
+void TimestampStore::State::warn_of_loss(const char* why) const {
+  spdlog::warn("{}: {}; if the clock was once ahead, peers refuse our handshakes until it has caught up", path, why);
 }
 
 }  // namespace culvert

@@ -23,7 +23,7 @@ class TimestampStore {
   /// Waits for the last write.
   ~TimestampStore();
 
-  /// Nothing when there is no file or it makes no sense.
+  /// Nothing when there is no file, or it cannot be read or makes no sense, which the log says.
   [[nodiscard]] std::optional<Tai64n> load() const;
   /// Returns at once. A directory that cannot be written is reported once in the log.
   void save(const Tai64n& timestamp);

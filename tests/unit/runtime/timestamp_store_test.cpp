@@ -110,6 +110,23 @@ TEST(TimestampStore, ignores_a_directory_in_the_place_of_the_file) {
   EXPECT_EQ(store.load(), std::nullopt);
 }
 
+TEST(TimestampStore, says_that_a_timestamp_is_lost_and_nothing_where_there_was_none) {
+  const TemporaryDirectory directory;
+  const TimestampStore store(key, directory.path());
+  const CapturedLog log;
+  EXPECT_EQ(store.load(), std::nullopt);
+  write(directory.file("no directory"), "");
+  EXPECT_EQ(TimestampStore(key, directory.file("no directory")).load(), std::nullopt);
+  EXPECT_EQ(log.text(), "");
+  write(store.path(), "nonsense\n");
+  EXPECT_EQ(store.load(), std::nullopt);
+  EXPECT_EQ(log.count("warning: " + store.path() + ": is not a timestamp"), 1u) << log.text();
+  std::filesystem::remove(store.path());
+  std::filesystem::create_symlink(store.path(), store.path());
+  EXPECT_EQ(store.load(), std::nullopt);
+  EXPECT_EQ(log.count("Too many levels of symbolic links"), 1u) << log.text();
+}
+
 TEST(TimestampStore, lets_nobody_else_read_file_or_directory) {
   const TemporaryDirectory parent;
   const std::string directory = parent.file("state");
