@@ -1,5 +1,6 @@
 // The program: command line, and the one place where errors end up.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -122,9 +123,11 @@ void flush_standard_output() {
 
 int main(int argc, char** argv) {
   occupy_standard_streams();
-  // Keys must not end up in a core file.
+  // Keys must not end up in a core file, nor with a program that core files are piped to, which asks for no limit
+  // (core(5)).
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   try {
     const int status = run_program(argc, argv);
     flush_standard_output();

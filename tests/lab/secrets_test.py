@@ -15,17 +15,20 @@ import os
 import pathlib
 import re
 import stat
+import subprocess
+import unittest.mock
 
-from lab import run
+from lab import run, wait_until
 from probes import answers, ping
+from quick import FOLDER, Quick
 from scenario import Scenario, main
 from sites import Culvert, culvert_binary, generate_psk, introduce
 
 
 def forms(key):
-    """A key as it might turn up: base64 (any end of its padding), hex in both cases."""
+    """A key as it might turn up: base64 (any end of its padding), hex in both cases, as it is."""
     raw = base64.b64decode(key)
-    return [key.encode().rstrip(b"="), raw.hex().encode(), raw.hex().upper().encode()]
+    return [key.encode().rstrip(b"="), raw.hex().encode(), raw.hex().upper().encode(), raw]
 
 
 @dataclasses.dataclass
@@ -62,24 +65,46 @@ def places(pid, patterns):
     return found
 
 
-class Secrets(Scenario):
+class WithKeys(Scenario):
+    """Two sites with all kinds of keys, all that runs at log level trace, and the search for those keys."""
+
+    Left = Culvert
+
     def setUp(self):
         super().setUp()
+        self.enterContext(unittest.mock.patch.dict(os.environ, LOG_LEVEL="trace"))
         self.host_a, self.host_b = self.two_hosts()
-        self.a = Culvert(self.host_a, "site-a", ["10.9.0.1/24"])
+        self.a = self.Left(self.host_a, "site-a", ["10.9.0.1/24"])
         self.b = Culvert(self.host_b, "site-b", ["10.9.0.2/24"])
         self.psk = generate_psk()
         introduce(self.a, self.b, right_at="10.0.0.2", psk=self.psk)
         self.secrets = [self.a.keys.private, self.b.keys.private, self.psk]
         self.patterns = [form for key in self.secrets for form in forms(key)]
-        environment = {**os.environ, "LOG_LEVEL": "trace"}
-        self.b.start(env=environment)
-        self.a.start(env=environment)
+
+    def assert_connected(self):
         self.assertTrue(answers(self.host_a, "10.9.0.2"))
         self.assertEqual(10, ping(self.host_a, "10.9.0.2", count=10).received)
 
     def assert_no_key_in(self, content, what):
         self.assertEqual([], [pattern[:6] + b"..." for pattern in self.patterns if pattern in content], what)
+
+    def assert_process_shows_no_key(self, pid):
+        for file in ("cmdline", "environ", "comm", "status"):
+            self.assert_no_key_in(pathlib.Path(f"/proc/{pid}/{file}").read_bytes(), file)
+
+    def assert_status_shows_no_key(self):
+        for options in ((), ("--json",)):
+            done = run(culvert_binary(), "show", "site-a", *options, check=False)
+            self.assertIn(self.b.keys.public, done.stdout)
+            self.assert_no_key_in((done.stdout + done.stderr).encode(), f"culvert show {options}")
+
+
+class Secrets(WithKeys):
+    def setUp(self):
+        super().setUp()
+        self.b.start()
+        self.a.start()
+        self.assert_connected()
 
     def test_no_log_line_has_a_key(self):
         for site in (self.a, self.b):
@@ -88,14 +113,10 @@ class Secrets(Scenario):
             self.assert_no_key_in(site.process.output.encode(), site.name)
 
     def test_no_key_is_on_the_command_line_or_in_the_environment(self):
-        for file in ("cmdline", "environ", "comm", "status"):
-            self.assert_no_key_in(pathlib.Path(f"/proc/{self.a.process.pid}/{file}").read_bytes(), file)
+        self.assert_process_shows_no_key(self.a.process.pid)
 
     def test_status_shows_no_key(self):
-        for options in ((), ("--json",)):
-            output = run(culvert_binary(), "show", "site-a", *options)
-            self.assertIn(self.b.keys.public, output)
-            self.assert_no_key_in(output.encode(), f"culvert show {options}")
+        self.assert_status_shows_no_key()
 
     def test_the_text_of_the_config_file_is_wiped_from_memory(self):
         for site in (self.a, self.b):
@@ -113,6 +134,19 @@ class Secrets(Scenario):
         limits = pathlib.Path(f"/proc/{self.a.process.pid}/limits").read_text(encoding="ascii")
         self.assertRegex(limits, r"Max core file size +0 +0 ")
 
+    def test_no_core_file_is_piped_to_a_program_either(self):
+        """That asks for no limit, but for the process to be "dumpable", which shows in who may look at it (ptrace(2))."""
+        for program, may_look in (("cat", True), (culvert_binary(), False)):
+            powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"]
+            # Both wait for their input.
+            process = subprocess.Popen([*powerless, program, *(["pubkey"] if program != "cat" else [])], stdin=subprocess.PIPE,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            shown, name = pathlib.Path(f"/proc/{process.pid}"), pathlib.Path(program).name
+            with process:
+                wait_until(lambda: (shown / "comm").read_text(encoding="utf-8").strip() == name, what=f"{name} to be started")
+                look = [*powerless, "cat", shown / "environ"]
+                wait_until(lambda: (run(*look, check=False).returncode == 0) == may_look, what=f"{name} to be as it should")
+
     def test_others_may_not_even_connect_to_the_socket(self):
         self.assertEqual(0, stat.S_IMODE(self.a.socket_path.stat().st_mode) & 0o077)
         self.assertEqual(0, self.a.socket_path.stat().st_uid)
@@ -129,6 +163,54 @@ class Secrets(Scenario):
             with self.subTest(message=done.stderr):
                 self.assertNotEqual(0, done.returncode)
                 self.assert_no_key_in((done.stdout + done.stderr).encode(), "the message")
+
+
+class SecretsInTheBackground(WithKeys):
+    Left = Quick
+
+    def test_no_command_but_strip_and_no_file_but_the_config_shows_a_key(self):
+        self.a.interface_lines = [f"PostUp = env; cat /proc/self/environ /proc/$PPID/cmdline > {self.lab.folder}/hook"]
+        self.b.start()
+        said = self.a.up()
+        self.assertEqual(0, said.returncode, said.stderr)
+        self.assert_connected()
+        self.assert_process_shows_no_key(self.a.pid)
+        self.assert_status_shows_no_key()
+        outputs = [said.stdout, said.stderr]
+        for word in ("check", "save", "strip", "down"):
+            done = self.a.call(word, check=False)
+            self.assertEqual(0, done.returncode, done.stderr)
+            outputs += [done.stderr] if word == "strip" else [done.stdout, done.stderr]
+            if word == "strip":
+                self.assertIn(self.a.keys.private, done.stdout, "the search would have found it")
+            if word == "save":
+                self.assertIn(self.a.keys.private, self.a.config_path.read_text(encoding="utf-8"))
+                self.assertEqual(0, stat.S_IMODE(self.a.config_path.stat().st_mode) & 0o077)
+                self.assert_no_key_in(self.a.journal.read_bytes(), "the journal")
+        self.assert_no_key_in("".join(outputs).encode(), "what the commands said")
+        self.assertIn("debug", self.a.log)
+        self.assert_no_key_in((self.lab.folder / "hook").read_bytes(), "what a hook sees")
+        for path in (*FOLDER.iterdir(), *pathlib.Path("/var/lib/culvert").iterdir()):
+            self.assert_no_key_in(path.read_bytes(), path.name)
+
+
+class SecretsByControlSocket(WithKeys):
+    def test_keys_that_come_from_wg_are_not_shown_either(self):
+        self.b.start()
+        process = self.host_a.start(culvert_binary(), "-f", "site-a")
+        wait_until(lambda: run("wg", "show", "site-a", check=False).returncode == 0, what="site-a to answer")
+        preshared = self.lab.folder / "preshared.key"
+        preshared.write_text(self.psk + "\n", encoding="ascii")
+        run("wg", "setconf", "site-a", self.a.write_config(self.a.config(wg_quick=False).replace(self.psk, generate_psk())))
+        run("wg", "set", "site-a", "peer", self.b.keys.public, "preshared-key", preshared)
+        self.host_a.ip("address", "add", "10.9.0.1/24", "dev", "site-a")
+        self.host_a.ip("link", "set", "site-a", "up")
+        self.assert_connected()
+        self.assert_process_shows_no_key(process.pid)
+        self.assert_status_shows_no_key()
+        process.end()
+        self.assertIn("is up", process.output)
+        self.assert_no_key_in(process.output.encode(), "the log")
 
 
 if __name__ == "__main__":
