@@ -10,6 +10,8 @@
 #include <mutex>
 #include <type_traits>
 
+#include "culvert/crypto/aead.hpp"
+
 namespace culvert {
 namespace {
 
@@ -17,8 +19,11 @@ namespace {
 /// and MADV_DONTDUMP work on whole pages.
 constexpr std::size_t slab_size = 65'536;
 
-/// Hands out slots of key_size bytes. A free slot holds only the address of the next free one; a slab is never given
+std::atomic<bool> all_locked = true;
+
+/// Hands out slots of `Size` bytes. A free slot holds only the address of the next free one; a slab is never given
 /// back, so that a slot's memory stays locked whatever happens to its neighbours.
+template <std::size_t Size>
 class SlotPool {
  public:
   std::byte* take() noexcept {
@@ -31,21 +36,19 @@ class SlotPool {
   }
 
   void give_back(std::byte* slot) noexcept {
-    sodium_memzero(slot, key_size);
+    sodium_memzero(slot, Size);
     const std::lock_guard lock(mutex_);
     push(slot);
   }
-
-  bool all_locked() const noexcept { return all_locked_.load(std::memory_order_relaxed); }
 
  private:
   void add_slab() noexcept {
     auto* slab = static_cast<std::byte*>(std::aligned_alloc(slab_size, slab_size));
     if (slab == nullptr) std::terminate();
     // Excludes the slab from core dumps even where locking is refused.
-    if (sodium_mlock(slab, slab_size) != 0) all_locked_.store(false, std::memory_order_relaxed);
+    if (sodium_mlock(slab, slab_size) != 0) all_locked.store(false, std::memory_order_relaxed);
     std::memset(slab, 0, slab_size);
-    for (std::size_t offset = slab_size; offset != 0; offset -= key_size) push(slab + offset - key_size);
+    for (std::size_t i = slab_size / Size; i != 0; --i) push(slab + (i - 1) * Size);
   }
 
   void push(std::byte* slot) noexcept {
@@ -55,27 +58,32 @@ class SlotPool {
 
   std::mutex mutex_;
   std::byte* free_ = nullptr;
-  std::atomic<bool> all_locked_ = true;
 };
 
 // Neither constructed nor destroyed at run time, so that secrets in static objects may come first and go last.
-static_assert(std::is_trivially_destructible_v<SlotPool>);
-constinit SlotPool pool;
+static_assert(std::is_trivially_destructible_v<SlotPool<key_size>>);
+template <std::size_t Size>
+constinit SlotPool<Size> pool;
 
 }  // namespace
 
 namespace detail {
 
-LockedSlot::LockedSlot() : slot_(pool.take()) {}
+template <std::size_t Size>
+LockedSlot<Size>::LockedSlot() : slot_(pool<Size>.take()) {}
 
-LockedSlot::~LockedSlot() {
-  if (slot_ != nullptr) pool.give_back(slot_);
+template <std::size_t Size>
+LockedSlot<Size>::~LockedSlot() {
+  if (slot_ != nullptr) pool<Size>.give_back(slot_);
 }
+
+template class LockedSlot<key_size>;
+template class LockedSlot<aead_context_size>;
 
 }  // namespace detail
 
 bool secrets_are_locked() noexcept {
-  return pool.all_locked();
+  return all_locked.load(std::memory_order_relaxed);
 }
 
 template <class Tag>

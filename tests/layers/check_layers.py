@@ -24,6 +24,7 @@ PURE = {"base", "crypto", "protocol", "forwarding", "engine"}
 # (what, pattern of the included header, folders in which it may stand)
 HEADERS = [
     ("libsodium", r"sodium(\.h|/.*)", {"crypto"}),
+    ("OpenSSL or BoringSSL", r"openssl/.*", {"crypto"}),
     ("libgcrypt", r"(gcrypt|gpg-error)\.h", {"crypto"}),
     ("spdlog", r"(spdlog|fmt)/.*", {"runtime", "quick", "app"}),
     ("Asio", r"boost/asio(\.hpp|/.*)", {"runtime", "quick", "app"}),

@@ -19,9 +19,11 @@ using KeyView = std::span<const std::byte, key_size>;
 using KeySpan = std::span<std::byte, key_size>;
 
 namespace detail {
-/// Owns one 32-byte slot of locked memory (mlock, excluded from core dumps), zeroed when taken and when given back.
-/// Slots come from a process-wide pool that any thread may use. If the system refuses to lock more memory, slots
-/// are handed out unlocked and secrets_are_locked() turns false. Terminates if there is no memory at all.
+/// Owns one slot of locked memory (mlock, excluded from core dumps), zeroed when taken and when given back. Slots come
+/// from a process-wide pool for each size that any thread may use. If the system refuses to lock more memory, slots are
+/// handed out unlocked and secrets_are_locked() turns false. Terminates if there is no memory at all. Aligned to the
+/// greatest power of two that divides Size.
+template <std::size_t Size>
 class LockedSlot {
  public:
   LockedSlot();
@@ -32,7 +34,9 @@ class LockedSlot {
     std::swap(slot_, taken.slot_);
     return *this;
   }
-  [[nodiscard]] KeySpan bytes() const noexcept { return KeySpan(slot_, key_size); }
+  /// After its memory has moved to another slot.
+  [[nodiscard]] bool is_empty() const noexcept { return slot_ == nullptr; }
+  [[nodiscard]] std::span<std::byte, Size> bytes() const noexcept { return std::span<std::byte, Size>(slot_, Size); }
 
  private:
   std::byte* slot_;
@@ -62,7 +66,7 @@ class Secret {
 
  private:
   static bool equal(const Secret& a, const Secret& b) noexcept;
-  detail::LockedSlot slot_;
+  detail::LockedSlot<key_size> slot_;
 };
 
 /// A Curve25519 private key, static or ephemeral.
