@@ -29,6 +29,8 @@ std::string_view to_string(DropReason reason) noexcept {
       return "invalid_cookie";
     case DropReason::UnknownIndex:
       return "unknown_index";
+    case DropReason::CipherMismatch:
+      return "cipher_mismatch";
     case DropReason::SessionExpired:
       return "session_expired";
     case DropReason::CounterExhausted:

@@ -137,14 +137,26 @@ Verdict<void> Handshake::consume_response(const MessageResponse& message) {
   return {};
 }
 
-std::unique_ptr<Session> Handshake::derive_session(Timestamp now) {
+std::string_view transport_label(CipherSuite suite) noexcept {
+  switch (suite) {
+    case CipherSuite::Aes256Gcm:
+      return "culvert aes-256-gcm";
+    case CipherSuite::None:
+      return "culvert none";
+    case CipherSuite::ChaCha20Poly1305:
+      break;
+  }
+  return {};
+}
+
+std::unique_ptr<Session> Handshake::derive_session(Timestamp now, CipherSuite suite) {
   const bool is_initiator = state_ == HandshakeState::ConsumedResponse;
   if (!is_initiator && state_ != HandshakeState::CreatedResponse) return nullptr;
   SymmetricKey from_initiator;
   SymmetricKey from_responder;
-  noise_->split(from_initiator, from_responder);
-  Session::Keys keys = is_initiator ? Session::Keys{std::move(from_initiator), std::move(from_responder)}
-                                    : Session::Keys{std::move(from_responder), std::move(from_initiator)};
+  noise_->split(from_initiator, from_responder, transport_label(suite));
+  Session::Keys keys = is_initiator ? Session::Keys{std::move(from_initiator), std::move(from_responder), suite}
+                                    : Session::Keys{std::move(from_responder), std::move(from_initiator), suite};
   auto session = std::make_unique<Session>(std::move(keys), is_initiator, local_, remote_, now);
   clear();
   return session;

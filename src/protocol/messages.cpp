@@ -15,6 +15,13 @@ Verdict<Message> parse_fixed(ByteView datagram) noexcept {
   return Message(message);
 }
 
+Verdict<Message> parse_data(ByteSpan datagram, CipherSuite suite) noexcept {
+  if (datagram.size() < limits::data_overhead) return DropReason::DatagramLength;
+  MessageDataHeader header;
+  std::memcpy(&header, datagram.data(), sizeof header);
+  return Message(MessageData{SessionIndex(header.receiver), header.counter, datagram.subspan(sizeof header), suite});
+}
+
 }  // namespace
 
 Verdict<Message> parse_message(ByteSpan datagram) noexcept {
@@ -26,12 +33,12 @@ Verdict<Message> parse_message(ByteSpan datagram) noexcept {
       return parse_fixed<MessageResponse>(datagram);
     case MessageType::CookieReply:
       return parse_fixed<MessageCookieReply>(datagram);
-    case MessageType::Data: {
-      if (datagram.size() < limits::data_overhead) return DropReason::DatagramLength;
-      MessageDataHeader header;
-      std::memcpy(&header, datagram.data(), sizeof header);
-      return Message(MessageData{SessionIndex(header.receiver), header.counter, datagram.subspan(sizeof header)});
-    }
+    case MessageType::Data:
+      return parse_data(datagram, CipherSuite::ChaCha20Poly1305);
+    case MessageType::DataAes256Gcm:
+      return parse_data(datagram, CipherSuite::Aes256Gcm);
+    case MessageType::DataInTheClear:
+      return parse_data(datagram, CipherSuite::None);
   }
   return DropReason::MessageType;
 }

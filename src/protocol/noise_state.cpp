@@ -2,7 +2,6 @@
 #include "culvert/protocol/noise_state.hpp"
 
 #include <cassert>
-#include <string_view>
 
 #include "culvert/crypto/kdf.hpp"
 
@@ -73,8 +72,8 @@ bool NoiseState::decrypt_and_hash(SymmetricKey key, ByteView sealed, ByteSpan ou
   return is_authentic;
 }
 
-void NoiseState::split(SymmetricKey& first, SymmetricKey& second) const noexcept {
-  kdf2(chaining_key_.bytes(), {}, first.writable_bytes(), second.writable_bytes());
+void NoiseState::split(SymmetricKey& first, SymmetricKey& second, std::string_view label) const noexcept {
+  kdf2(chaining_key_.bytes(), bytes_of(label), first.writable_bytes(), second.writable_bytes());
 }
 
 NoiseState NoiseState::clone() const {

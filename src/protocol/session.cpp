@@ -9,8 +9,8 @@
 namespace culvert {
 
 Session::Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth)
-    : sending_(std::move(keys.sending)),
-      receiving_(std::move(keys.receiving)),
+    : sending_(keys.suite, std::move(keys.sending)),
+      receiving_(keys.suite, std::move(keys.receiving)),
       local_(local),
       remote_(remote),
       birth_(birth),
@@ -39,7 +39,7 @@ std::size_t Session::sealed_size(std::size_t frame, std::size_t mtu) noexcept {
 void Session::seal(ByteView frame, ByteSpan out) noexcept {
   assert(out.size() >= limits::data_overhead + frame.size());
   assert(sending_counter_ < limits::reject_after_messages);
-  MessageDataHeader header;
+  MessageDataHeader header{std::uint32_t(data_type_of(suite())), {}, {}};
   header.receiver = remote_.value();
   header.counter = sending_counter_;
   copy_bytes(bytes_of(header), out);
@@ -56,6 +56,7 @@ void Session::seal(ByteView frame, ByteSpan out) noexcept {
 }
 
 Verdict<ByteSpan> Session::open(const MessageData& message, Timestamp now) noexcept {
+  if (message.suite != suite()) return DropReason::CipherMismatch;
   if (now - birth_ >= limits::reject_after_time) return DropReason::SessionExpired;
   if (message.counter >= limits::reject_after_messages) return DropReason::CounterExhausted;
   if (!receiving_.open(message.counter, message.sealed, {})) return DropReason::DataAuthentication;

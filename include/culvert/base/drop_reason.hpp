@@ -12,7 +12,7 @@ namespace culvert {
 enum class DropReason : std::uint8_t {
   // Datagrams, before any key is involved.
   DatagramLength,  ///< length does not fit the message type
-  MessageType,     ///< type not 1 to 4, or reserved bytes not zero
+  MessageType,     ///< unknown type, or reserved bytes not zero
   // Handshake messages.
   InvalidMac1,              ///< sender does not know our public key
   UnderLoad,                ///< answered with a cookie instead
@@ -25,6 +25,7 @@ enum class DropReason : std::uint8_t {
   InvalidCookie,            ///< cookie reply that does not open
   // Transport data.
   UnknownIndex,        ///< receiver index names no session
+  CipherMismatch,      ///< message of another cipher suite than the session's
   SessionExpired,      ///< session older than reject_after_time
   CounterExhausted,    ///< counter at or above reject_after_messages
   DataAuthentication,  ///< AEAD tag does not verify

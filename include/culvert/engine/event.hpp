@@ -16,6 +16,7 @@ enum class EventKind {
   HandshakeAbandoned,   ///< no response to any attempt; waits for traffic to try again
   EndpointMoved,        ///< an authenticated packet came from elsewhere
   KeysExpired,          ///< all session keys were wiped for age
+  CipherMismatch,       ///< a message under the present session is of another suite; once a session, perhaps forged
 };
 
 struct Event {

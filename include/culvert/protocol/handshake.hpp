@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "culvert/base/random.hpp"
 #include "culvert/base/result.hpp"
@@ -36,6 +37,10 @@ struct OpenedInitiation {
 /// HandshakeAuthentication when it was not made for `identity`.
 [[nodiscard]] Verdict<OpenedInitiation> open_initiation(const Identity& identity, const MessageInitiation& message);
 
+/// What the keys of a suite are derived with, so that no two ciphers ever have the same: "" for WireGuard's own,
+/// "culvert aes-256-gcm", "culvert none".
+[[nodiscard]] std::string_view transport_label(CipherSuite suite) noexcept;
+
 /// One peer's handshake, either role; at most one is in progress. Every failing call leaves the state as it was.
 /// Messages are written without their macs (see cookie.hpp).
 class Handshake {
@@ -60,8 +65,9 @@ class Handshake {
   [[nodiscard]] Verdict<void> consume_response(const MessageResponse& message);
 
   /// After create_response (as responder) or consume_response (as initiator): the session, and the ephemeral secret and
-  /// chaining key are wiped, state Zeroed. Nothing in other states.
-  [[nodiscard]] std::unique_ptr<Session> derive_session(Timestamp now);
+  /// chaining key are wiped, state Zeroed. Nothing in other states. Each suite has keys of its own (transport_label).
+  [[nodiscard]] std::unique_ptr<Session> derive_session(Timestamp now,
+                                                        CipherSuite suite = CipherSuite::ChaCha20Poly1305);
 
   /// Wipes what is in progress; remembers the greatest timestamp.
   void clear() noexcept;

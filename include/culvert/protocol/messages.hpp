@@ -1,4 +1,4 @@
-// The four messages as they lie on the wire (WireGuard paper, section 5.4).
+// The messages as they lie on the wire: WireGuard's four (paper, section 5.4) and data under other ciphers.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 #include "culvert/base/endian.hpp"
 #include "culvert/base/result.hpp"
 #include "culvert/base/strong_id.hpp"
+#include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/hash.hpp"
 
 namespace culvert {
@@ -18,7 +19,28 @@ namespace culvert {
 /// message.
 using SessionIndex = StrongId<struct SessionIndexTag, std::uint32_t>;
 
-enum class MessageType : std::uint32_t { Initiation = 1, Response = 2, CookieReply = 3, Data = 4 };
+/// A stock peer knows 1 to 4 and drops the others without a word. They are far from where WireGuard may grow.
+enum class MessageType : std::uint32_t {
+  Initiation = 1,
+  Response = 2,
+  CookieReply = 3,
+  Data = 4,
+  DataAes256Gcm = 0xc1,
+  DataInTheClear = 0xc2,
+};
+
+/// Under which type a session of this suite sends data. All are laid out the same way.
+[[nodiscard]] constexpr MessageType data_type_of(CipherSuite suite) noexcept {
+  switch (suite) {
+    case CipherSuite::Aes256Gcm:
+      return MessageType::DataAes256Gcm;
+    case CipherSuite::None:
+      return MessageType::DataInTheClear;
+    case CipherSuite::ChaCha20Poly1305:
+      break;
+  }
+  return MessageType::Data;
+}
 
 /// The type byte and three reserved zero bytes, read as one little-endian number.
 using WireMessageType = Le32;
@@ -75,7 +97,8 @@ static_assert(sizeof(MessageDataHeader) == 16 && alignof(MessageDataHeader) == 1
 struct MessageData {
   SessionIndex receiver;
   std::uint64_t counter = 0;
-  ByteSpan sealed;  ///< ciphertext and tag, at least 16 bytes
+  ByteSpan sealed;                                    ///< ciphertext and tag, at least 16 bytes
+  CipherSuite suite = CipherSuite::ChaCha20Poly1305;  ///< by the message's type
 };
 
 using Message = std::variant<MessageInitiation, MessageResponse, MessageCookieReply, MessageData>;

@@ -1,6 +1,8 @@
 // The symmetric state of a Noise handshake: chaining key and transcript hash.
 #pragma once
 
+#include <string_view>
+
 #include "culvert/crypto/aead.hpp"
 #include "culvert/crypto/hash.hpp"
 #include "culvert/crypto/key_exchange.hpp"
@@ -33,8 +35,8 @@ class NoiseState {
   /// The reverse. False, hash unchanged, when the tag does not verify. `out` is sealed.size() - 16 bytes.
   [[nodiscard]] bool decrypt_and_hash(SymmetricKey key, ByteView sealed, ByteSpan out) noexcept;
 
-  /// The two transport keys: KDF2(ck, nothing); the initiator sends with the first.
-  void split(SymmetricKey& first, SymmetricKey& second) const noexcept;
+  /// The two transport keys: KDF2(ck, label); the initiator sends with the first. WireGuard's label is empty.
+  void split(SymmetricKey& first, SymmetricKey& second, std::string_view label = {}) const noexcept;
 
   [[nodiscard]] NoiseState clone() const;
 

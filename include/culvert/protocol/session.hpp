@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "culvert/base/result.hpp"
 #include "culvert/base/time.hpp"
@@ -18,12 +19,14 @@ class Session {
   struct Keys {
     SymmetricKey sending;
     SymmetricKey receiving;
+    CipherSuite suite = CipherSuite::ChaCha20Poly1305;
   };
   Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth);
 
   [[nodiscard]] bool is_initiator() const noexcept { return is_initiator_; }
   [[nodiscard]] SessionIndex local_index() const noexcept { return local_; }
   [[nodiscard]] SessionIndex remote_index() const noexcept { return remote_; }
+  [[nodiscard]] CipherSuite suite() const noexcept { return sending_.suite(); }
   [[nodiscard]] Timestamp birth() const noexcept { return birth_; }
   [[nodiscard]] std::uint64_t sending_counter() const noexcept { return sending_counter_; }
 
@@ -42,10 +45,13 @@ class Session {
   /// the frame starts exactly at out + 16. Requires can_seal(now).
   void seal(ByteView frame, ByteSpan out) noexcept;
 
-  /// Opens in place: age and counter limit, then the tag, then the replay window, in that order; a failure changes
-  /// nothing here (W-21). The result lies in message.sealed and still has its padding. DropReasons: SessionExpired,
-  /// CounterExhausted, DataAuthentication, Replay.
+  /// Opens in place: suite, age and counter limit, then the tag, then the replay window, in that order; a failure
+  /// changes nothing here (W-21). The result lies in message.sealed and still has its padding. DropReasons:
+  /// CipherMismatch, SessionExpired, CounterExhausted, DataAuthentication, Replay.
   [[nodiscard]] Verdict<ByteSpan> open(const MessageData& message, Timestamp now) noexcept;
+
+  /// True the first time only: a message of another suite is news once a session, whoever sent it.
+  [[nodiscard]] bool is_first_mismatch() noexcept { return !std::exchange(has_mismatch_, true); }
 
   /// For tests of the limits.
   void set_sending_counter(std::uint64_t counter) noexcept { sending_counter_ = counter; }
@@ -58,6 +64,7 @@ class Session {
   Timestamp birth_;
   bool is_initiator_;
   bool sent_last_minute_handshake_ = false;
+  bool has_mismatch_ = false;
   std::uint64_t sending_counter_ = 0;
   ReplayWindow window_;
 };

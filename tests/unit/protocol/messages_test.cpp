@@ -96,7 +96,7 @@ TEST(ParseMessage, reads_indices_in_little_endian_order) {
 }
 
 TEST(ParseMessage, refuses_unknown_types) {
-  for (const std::uint32_t type : {0u, 5u, 0xffu, 0xffffffffu}) {
+  for (const std::uint32_t type : {0u, 5u, 0xc0u, 0xc3u, 0xffu, 0xffffffffu}) {
     auto datagram = datagram_of(type, 148);
     EXPECT_EQ(refusal(datagram), DropReason::MessageType) << type;
   }
