@@ -18,6 +18,7 @@
 
 #include "commands.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/crypto/keys.hpp"
 #include "culvert/io/unique_fd.hpp"
@@ -157,6 +158,12 @@ std::string joined_allowed_ips(const Fields& peer) {
   return joined.empty() ? "(none)" : joined;
 }
 
+std::string people_cipher(const Fields& device, const std::string& suite) {
+  if (suite == to_string(CipherSuite::None)) return "none: INSECURE, nothing is encrypted or authenticated";
+  const std::string* library = find(device, "culvert_aead");
+  return library ? suite + " by " + *library : suite;
+}
+
 constexpr std::string_view drop_prefix = "culvert_drop_";
 
 void print_people(const TunnelReport& report) {
@@ -167,7 +174,7 @@ void print_people(const TunnelReport& report) {
   if (const auto* mark = find(report.device, "fwmark")) line("fwmark", *mark);
   if (const auto* there = find(report.device, "culvert_namespace")) line("device in namespace", *there);
   if (const auto* there = find(report.device, "culvert_socket_namespace")) line("socket in namespace", *there);
-  if (const auto* aead = find(report.device, "culvert_aead")) line("cipher", "ChaCha20-Poly1305 by " + *aead);
+  if (const auto* suite = find(report.device, "culvert_cipher")) line("cipher", people_cipher(report.device, *suite));
   std::string drops;
   for (const auto& [key, value] : report.device) {
     if (!key.starts_with(drop_prefix)) continue;
@@ -206,7 +213,7 @@ boost::json::object json_of(const TunnelReport& report) {
   tunnel["fwmark"] = number(report.device, "fwmark");
   for (const auto& [from, to] :
        {std::pair{"culvert_namespace", "namespace"}, std::pair{"culvert_socket_namespace", "socket_namespace"},
-        std::pair{"culvert_aead", "aead_library"}}) {
+        std::pair{"culvert_cipher", "cipher"}, std::pair{"culvert_aead", "aead_library"}}) {
     if (const auto* value = find(report.device, from)) tunnel[to] = *value;
   }
   if (find(report.device, "culvert_pid")) tunnel["pid"] = number(report.device, "culvert_pid");

@@ -6,6 +6,7 @@ namespace culvert {
 DeviceChange change_of(const Config& config) {
   DeviceChange change;
   change.private_key = config.private_key.clone();
+  change.cipher = config.cipher;
   change.listen_port = config.listen_port;
   change.firewall_mark = config.firewall_mark;
   change.replace_peers = true;

@@ -148,7 +148,7 @@ class Parser {
     bool may_repeat;
     void (Parser::*read)(const IniText& value);
   };
-  static const std::array<Key, 21> keys;
+  static const std::array<Key, 23> keys;
 
   void begin_section(const IniText& name) {
     finish_peer();
@@ -208,6 +208,12 @@ class Parser {
                                     [](const Prefix& prefix) { return !prefix.address.is_v4(); });
     if (config_.mtu && *config_.mtu < mtu_min_v6 && has_v6) {
       throw IniError(mtu_, "MTU must be at least 1280, because there is an IPv6 Address");
+    }
+    if (config_.cipher == CipherSuite::None && !config_.insecure) {
+      throw IniError(cipher_, "Cipher \"none\" neither hides nor protects anything: it needs Insecure = yes beside it");
+    }
+    if (config_.cipher != CipherSuite::None && config_.insecure) {
+      warnings_.emplace_back(insecure_, "Insecure = yes allows nothing unless Cipher is \"none\"");
     }
     if (has_private_key_) {
       const auto own = public_keys_.find(public_key_of(config_.private_key));
@@ -331,6 +337,24 @@ class Parser {
     if (value.text != "tun") throw IniError(value, shown(value.text) + " is not a mode: expected \"tun\"");
   }
 
+  void read_cipher(const IniText& value) {
+    const auto suite = cipher_suite_of(value.text);
+    if (!suite) {
+      throw IniError(
+          value, shown(value.text) + " is not a cipher: expected \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
+    }
+    config_.cipher = *suite;
+    cipher_ = value;
+  }
+
+  void read_insecure(const IniText& value) {
+    if (value.text != "yes" && value.text != "no") {
+      throw IniError(value, shown(value.text) + " is not a choice: expected \"yes\" or \"no\"");
+    }
+    config_.insecure = value.text == "yes";
+    insecure_ = value;
+  }
+
   // One per key of [Peer].
 
   void read_public_key(const IniText& value) {
@@ -392,6 +416,8 @@ class Parser {
   IniText interface_;       ///< its header; line 0 before it
   IniText peer_header_;
   IniText mtu_;
+  IniText cipher_;
+  IniText insecure_;
   bool has_private_key_ = false;
   bool has_public_key_ = false;  ///< the current peer
   std::unordered_map<PublicKey, IniText> public_keys_;
@@ -400,7 +426,7 @@ class Parser {
   std::vector<IniError> warnings_;
 };
 
-const std::array<Parser::Key, 21> Parser::keys{{
+const std::array<Parser::Key, 23> Parser::keys{{
     {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
     {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
     {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
@@ -416,6 +442,8 @@ const std::array<Parser::Key, 21> Parser::keys{{
     {"Namespace", Section::Interface, false, &Parser::read_namespace},
     {"SocketNamespace", Section::Interface, false, &Parser::read_socket_namespace},
     {"Mode", Section::Interface, false, &Parser::read_mode},
+    {"Cipher", Section::Interface, false, &Parser::read_cipher},
+    {"Insecure", Section::Interface, false, &Parser::read_insecure},
     {"PublicKey", Section::Peer, false, &Parser::read_public_key},
     {"PresharedKey", Section::Peer, false, &Parser::read_preshared_key},
     {"AllowedIPs", Section::Peer, true, &Parser::read_allowed_ips},

@@ -64,6 +64,8 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   out.lines("PostDown", config.post_down);
   if (!config.device_namespace.empty()) out.line("Namespace", config.device_namespace);
   if (!config.socket_namespace.empty()) out.line("SocketNamespace", config.socket_namespace);
+  if (config.cipher != CipherSuite::ChaCha20Poly1305) out.line("Cipher", to_string(config.cipher));
+  if (config.insecure) out.line("Insecure", "yes");
 }
 
 std::string endpoint_text(const EndpointName& endpoint) {

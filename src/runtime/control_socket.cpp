@@ -264,7 +264,8 @@ asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {
   if (engine.identity()) answer.append_key("private_key", engine.identity()->secret.bytes());
   answer.append("listen_port={}\n", device_.sockets().port());
   if (device_.firewall_mark() != 0) answer.append("fwmark={}\n", device_.firewall_mark());
-  answer.append("culvert_aead={}\nculvert_pid={}\n", aead_library(CipherSuite::ChaCha20Poly1305), ::getpid());
+  answer.append("culvert_cipher={}\nculvert_aead={}\nculvert_pid={}\n", to_string(engine.cipher()),
+                aead_library(engine.cipher()), ::getpid());
   const DeviceLabels& labels = device_.labels;
   if (!labels.device_namespace.empty()) answer.append("culvert_namespace={}\n", printable(labels.device_namespace));
   if (!labels.socket_namespace.empty()) {

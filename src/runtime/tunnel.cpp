@@ -4,7 +4,9 @@
 #include <system_error>
 
 #include "culvert/config/change_of.hpp"
+#include "culvert/crypto/aead.hpp"
 #include "culvert/io/clock.hpp"
+#include "culvert/runtime/cipher_choice.hpp"
 
 namespace culvert {
 namespace asio = boost::asio;
@@ -40,7 +42,7 @@ NetworkNamespace open_socket_namespace(const Config& config, const NetworkNamesp
 
 Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetup setup)
     : config_(std::move(config)),
-      name_(std::move(name)),
+      name_((check_cipher(config_, is_usable(config_.cipher)), std::move(name))),
       setup_(std::move(setup)),
       device_namespace_(open_namespace(config_.device_namespace)),
       device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),
@@ -51,6 +53,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
   device_.on_event = [this](const Event& event) { on_event(event); };
   device_.on_device_lost = [this] { restore_tun(); };
   apply_config();
+  warn_if_insecure(config_);
   if (!secrets_are_locked()) {
     spdlog::warn("keys could not be locked in memory (see ulimit -l): they may be written to swap");
   }
@@ -103,6 +106,13 @@ void Tunnel::on_event(const Event& event) {
       if (std::exchange(state.is_up, false)) level = spdlog::level::info;
       what = "session keys wiped after long silence";
       break;
+    case EventKind::CipherMismatch:
+      if (state.mismatch_log.allow(read_clocks().time)) {
+        spdlog::warn(
+            "peer {}: sends data under another cipher than {}, which is dropped: set the same Cipher at both ends",
+            device_.labels.of(peer->public_key()), to_string(device_.engine().cipher()));
+      }
+      return;
   }
   if (!spdlog::should_log(level)) return;
   if (!event_log_.allow(read_clocks().time)) return;

@@ -14,6 +14,7 @@
 
 #include "culvert/base/address.hpp"
 #include "culvert/base/endpoint.hpp"
+#include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/keys.hpp"
 
 namespace culvert {
@@ -61,6 +62,8 @@ struct Config {
   bool save_config = false;
   std::string device_namespace;  ///< Namespace; empty: the caller's
   std::string socket_namespace;  ///< SocketNamespace; empty: the caller's
+  CipherSuite cipher = CipherSuite::ChaCha20Poly1305;
+  bool insecure = false;  ///< without it, no Cipher = none
   std::vector<PeerConfig> peers;
   std::vector<std::string> warnings;  ///< what is probably not meant, as ConfigError words it
 };
@@ -80,8 +83,9 @@ class ConfigError : public std::runtime_error {
 
 /// Parses `text`, taken from `path`. Lines and columns count from 1, columns in bytes. Throws ConfigError for: an
 /// unknown section or key, a key given twice that may stand once, a bad value, a missing public key, a missing private
-/// key unless there are hooks that may set it, two peers of one key, our own key as a peer's, one address twice, a text
-/// above config_size_max. A prefix in the AllowedIPs of two peers belongs to the last one, with a warning. Section and key names are case- insensitive and '#' starts a comment, as in wg(8). Pure.
+/// key unless there are hooks that may set it, Cipher = none without Insecure = yes, two peers of one key, our own key
+/// as a peer's, one address twice, a text above config_size_max. A prefix in the AllowedIPs of two peers belongs to the
+/// last one, with a warning. Section and key names are case- insensitive and '#' starts a comment, as in wg(8). Pure.
 [[nodiscard]] Config parse_config(std::string_view text, std::string_view path);
 
 /// Reads and parses a file, which may be a pipe. The text is kept in memory that is locked if possible and wiped

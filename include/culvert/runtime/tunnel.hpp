@@ -35,6 +35,7 @@ class Tunnel {
   /// What the runtime keeps about a peer beside the engine.
   struct PeerState {
     bool is_up = false;
+    LogLimit mismatch_log{1, std::chrono::seconds(60)};
   };
 
   void apply_config();
