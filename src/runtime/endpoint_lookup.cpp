@@ -1,23 +1,19 @@
-// Host names of endpoints: a thread that asks the system's resolver.
+// Host names of endpoints: a thread that asks.
 #include "culvert/runtime/endpoint_lookup.hpp"
 
 #include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 
-#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <csignal>
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <system_error>
 #include <thread>
 
-#include "culvert/io/socket_address.hpp"
+#include "resolver.hpp"
 
 namespace culvert {
 
@@ -36,31 +32,6 @@ struct EndpointLookup::State {
   void run();
 };
 
-namespace {
-
-std::vector<Endpoint> ask(const std::string& host, std::uint16_t port, std::string& error) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  const int status = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  std::vector<Endpoint> endpoints;
-  if (status != 0) {
-    error = ::gai_strerror(status);
-    return endpoints;
-  }
-  for (const addrinfo* entry = found; entry; entry = entry->ai_next) {
-    sockaddr_storage address{};
-    std::memcpy(&address, entry->ai_addr, std::min<std::size_t>(entry->ai_addrlen, sizeof address));
-    if (const auto endpoint = from_socket_address(address, entry->ai_addrlen)) endpoints.push_back(*endpoint);
-  }
-  ::freeaddrinfo(found);
-  if (endpoints.empty()) error = "no usable address";
-  return endpoints;
-}
-
-}  // namespace
-
 void EndpointLookup::State::run() {
   // Fails only where the caller could not have bound its socket either.
   if (network_namespace.is_open()) ::setns(network_namespace.get(), CLONE_NEWNET);
@@ -74,12 +45,11 @@ void EndpointLookup::State::run() {
     Request request = std::move(requests.front());
     requests.pop_front();
     lock.unlock();
-    std::string error;
-    std::vector<Endpoint> endpoints = ask(request.host, request.port, error);
+    FoundEndpoints found = resolve(request.host, request.port);
     lock.lock();
     if (io) {
-      boost::asio::post(*io, [answer = std::move(request.answer), endpoints = std::move(endpoints),
-                              error = std::move(error)]() mutable { answer(std::move(endpoints), std::move(error)); });
+      boost::asio::post(
+          *io, [answer = std::move(request.answer), found = std::move(found)]() mutable { answer(std::move(found)); });
     }
   }
 }

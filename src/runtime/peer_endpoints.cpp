@@ -2,7 +2,7 @@
 #include "culvert/runtime/peer_endpoints.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 #include "culvert/io/clock.hpp"
 
@@ -11,20 +11,30 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto lookup_backoff_min = std::chrono::seconds(2);
-constexpr auto lookup_backoff_max = std::chrono::seconds(60);
+constexpr auto lookup_backoff_max = std::chrono::seconds(30);
+
+EndpointChoice::InUse in_use(const Peer& peer) {
+  if (!peer.path) return {};
+  return {peer.path->remote, peer.received_bytes != 0};
+}
 
 }  // namespace
 
 PeerEndpoints::PeerEndpoints(asio::io_context& io, Device& device)
-    : io_(io), device_(device), lookup_(io, device.socket_namespace()) {}
+    : PeerEndpoints(io, device, [this](std::string host, std::uint16_t port, EndpointLookup::Answer answer) {
+        resolver_->look_up(std::move(host), port, std::move(answer));
+      }) {
+  resolver_.emplace(io, device.socket_namespace());
+}
+
+PeerEndpoints::PeerEndpoints(asio::io_context& io, Device& device, LookUp look_up)
+    : io_(io), device_(device), look_up_(std::move(look_up)) {}
 
 void PeerEndpoints::follow(const PublicKey& key, const EndpointName& name, std::chrono::seconds persistent_keepalive) {
   if (name.literal) return forget(key);
-  if (const auto found = followed_.find(key); found != followed_.end()) {
-    found->second.persistent_keepalive = persistent_keepalive;
-    if (found->second.name == name) return;
-  }
   Followed& followed = followed_[key];
+  followed.persistent_keepalive = persistent_keepalive;
+  if (followed.generation != 0 && followed.name == name) return;
   followed = {};
   followed.name = name;
   followed.persistent_keepalive = persistent_keepalive;
@@ -37,11 +47,19 @@ void PeerEndpoints::forget(const PublicKey& key) {
 }
 
 void PeerEndpoints::on_event(const Event& event) {
-  if (event.kind != EventKind::HandshakeUnanswered) return;
   const Peer* peer = device_.engine().find_peer(event.peer);
   if (!peer) return;
   const auto found = followed_.find(peer->public_key());
-  if (found != followed_.end()) look_up(found->first, found->second);
+  if (found == followed_.end()) return;
+  Followed& followed = found->second;
+  if (event.kind == EventKind::HandshakeUnanswered) {
+    carry_out(followed.choice.handshake_unanswered(in_use(*peer)), *peer, followed);
+    look_up(found->first, followed);
+  } else if (event.kind == EventKind::SessionEstablished) {
+    followed.choice.session_established();
+  } else if (event.kind == EventKind::EndpointMoved) {
+    followed.choice.endpoint_moved();
+  }
 }
 
 PeerEndpoints::Followed* PeerEndpoints::find(const PublicKey& key, std::uint64_t generation) {
@@ -50,63 +68,61 @@ PeerEndpoints::Followed* PeerEndpoints::find(const PublicKey& key, std::uint64_t
 }
 
 void PeerEndpoints::look_up(const PublicKey& key, Followed& followed) {
-  if (followed.is_looking_up) return;
-  followed.is_looking_up = true;
-  lookup_.look_up(
-      followed.name.host, followed.name.port,
-      [this, key, generation = followed.generation](const std::vector<Endpoint>& endpoints, const std::string& error) {
-        if (Followed* still = find(key, generation)) looked_up(key, *still, endpoints, error);
-      });
+  if (std::exchange(followed.is_looking_up, true)) return;
+  look_up_(followed.name.host, followed.name.port,
+           [this, key, generation = followed.generation](FoundEndpoints answer) {
+             if (Followed* still = find(key, generation)) looked_up(key, *still, std::move(answer));
+           });
 }
 
-void PeerEndpoints::looked_up(const PublicKey& key, Followed& followed, const std::vector<Endpoint>& endpoints,
-                              const std::string& error) {
+void PeerEndpoints::look_up_after(std::chrono::seconds pause, const PublicKey& key, Followed& followed) {
+  followed.next_lookup = std::make_unique<asio::steady_timer>(io_, pause);
+  followed.next_lookup->async_wait([this, key, generation = followed.generation](boost::system::error_code cancelled) {
+    if (cancelled) return;
+    if (Followed* still = find(key, generation)) look_up(key, *still);
+  });
+}
+
+void PeerEndpoints::looked_up(const PublicKey& key, Followed& followed, FoundEndpoints found) {
+  followed.is_looking_up = false;
   const Peer* peer = device_.engine().find_peer(key);
   if (!peer) return forget(key);
-  std::vector<Endpoint> usable;
-  std::ranges::copy_if(endpoints, std::back_inserter(usable), [this](const Endpoint& endpoint) {
-    return endpoint.address.is_v4() ? device_.sockets().v4 != nullptr : device_.sockets().v6 != nullptr;
+  std::erase_if(found.endpoints, [this](const Endpoint& endpoint) {
+    return !(endpoint.address.is_v4() ? device_.sockets().v4 : device_.sockets().v6);
   });
-  if (usable.empty()) {
-    if (log_.allow(read_clocks().time)) {
-      spdlog::warn("peer {}: looking up \"{}\": {}; trying again in {} s", device_.labels.of(key),
-                   printable(followed.name.host), error.empty() ? "no usable address" : error,
-                   followed.lookup_backoff.count());
+  if (found.endpoints.empty()) {
+    const bool is_first = followed.lookup_backoff.count() == 0;
+    followed.lookup_backoff = std::clamp(followed.lookup_backoff * 2, std::chrono::seconds(lookup_backoff_min),
+                                         std::chrono::seconds(lookup_backoff_max));
+    if (is_first && log_.allow(read_clocks().time)) {
+      spdlog::warn("peer {}: looking up \"{}\": {}; trying again in {} s, then ever more rarely",
+                   device_.labels.of(key), printable(followed.name.host),
+                   found.error.empty() ? "no usable address" : found.error, followed.lookup_backoff.count());
     }
-    return try_again_later(key, followed);
+    return look_up_after(followed.lookup_backoff, key, followed);
   }
-  followed.is_looking_up = false;
-  followed.lookup_backoff = lookup_backoff_min;
-  // A peer that does not answer at one of its addresses may do so at the next.
-  use(key, followed, usable[followed.next_candidate++ % usable.size()]);
+  followed.lookup_backoff = std::chrono::seconds(0);
+  look_up_after(found.lifetime, key, followed);
+  carry_out(followed.choice.answered(found.endpoints, in_use(*peer), read_clocks().time), *peer, followed);
 }
 
-void PeerEndpoints::try_again_later(const PublicKey& key, Followed& followed) {
-  followed.retry = std::make_unique<asio::steady_timer>(io_, followed.lookup_backoff);
-  followed.lookup_backoff = std::min(followed.lookup_backoff * 2, lookup_backoff_max);
-  followed.retry->async_wait([this, key, generation = followed.generation](boost::system::error_code cancelled) {
-    if (cancelled) return;
-    Followed* still = find(key, generation);
-    if (!still) return;
-    still->is_looking_up = false;
-    look_up(key, *still);
-  });
-}
-
-void PeerEndpoints::use(const PublicKey& key, const Followed& followed, const Endpoint& endpoint) {
-  const Peer* peer = device_.engine().find_peer(key);
-  const bool had_path = peer->path.has_value();
-  if (had_path && peer->path->remote == endpoint) return;
+void PeerEndpoints::carry_out(const EndpointChoice::Decision& decision, const Peer& peer, const Followed& followed) {
+  if (decision.kind == EndpointChoice::Decision::Kind::Keep) return;
+  spdlog::debug("peer {}: trying {}", device_.labels.of(peer.public_key()), decision.endpoint.to_string());
   DeviceChange change;
   PeerChange& to_peer = change.peers.emplace_back();
-  to_peer.public_key = key;
-  to_peer.endpoint = endpoint;
-  // The first address is what a persistent keepalive waited for: set anew, it is sent at once.
-  if (!had_path && followed.persistent_keepalive.count() != 0) {
-    to_peer.persistent_keepalive = std::chrono::seconds(0);
-    PeerChange& again = change.peers.emplace_back();
-    again.public_key = key;
-    again.persistent_keepalive = followed.persistent_keepalive;
+  to_peer.public_key = peer.public_key();
+  if (decision.kind == EndpointChoice::Decision::Kind::Probe) {
+    to_peer.candidate = decision.endpoint;
+  } else {
+    to_peer.endpoint = decision.endpoint;
+    // The first address is what a persistent keepalive waited for: set anew, it is sent at once.
+    if (!peer.path && followed.persistent_keepalive.count() != 0) {
+      to_peer.persistent_keepalive = std::chrono::seconds(0);
+      PeerChange& again = change.peers.emplace_back();
+      again.public_key = peer.public_key();
+      again.persistent_keepalive = followed.persistent_keepalive;
+    }
   }
   (void)device_.apply(std::move(change));
 }

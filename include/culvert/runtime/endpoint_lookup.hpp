@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,13 +14,29 @@
 
 namespace culvert {
 
-/// Asks the system's resolver on a thread of its own, in the network namespace of the tunnel's socket: getaddrinfo()
-/// blocks for as long as it likes. Lookups run one after the other. Destruction waits for nothing; answers that come
-/// later are lost.
+/// What a host name stands for.
+struct FoundEndpoints {
+  std::vector<Endpoint> endpoints;   ///< each once, in the resolver's order of preference; empty: see `error`
+  std::chrono::seconds lifetime{0};  ///< of the answer, from lookup_lifetime_min to lookup_lifetime_max
+  std::string error;
+};
+
+/// Shorter lifetimes are taken for this: an address can be tried no more often than each five seconds.
+inline constexpr std::chrono::seconds lookup_lifetime_min{10};
+/// Longer ones for this, as resolvers do: nobody waits a week for a mistake in a zone to go away.
+inline constexpr std::chrono::seconds lookup_lifetime_max = std::chrono::hours(24);
+/// Of an answer that does not tell.
+inline constexpr std::chrono::seconds lookup_lifetime_unknown{300};
+
+/// Asks the system's resolver on a thread of its own, in the network namespace of the tunnel's socket: an answer takes
+/// as long as it likes. Lookups run one after the other. Destruction waits for nothing; answers that come later are
+/// lost.
+///
+/// Names are looked up in /etc/hosts and at the servers of /etc/resolv.conf (c-ares, which tells lifetimes), then by
+/// getaddrinfo(), which knows whatever else nsswitch.conf(5) has.
 class EndpointLookup {
  public:
-  /// Addresses in the resolver's order of preference; empty with a message when there are none.
-  using Answer = std::function<void(std::vector<Endpoint> endpoints, std::string error)>;
+  using Answer = std::function<void(FoundEndpoints)>;
 
   /// `io` runs the answers and outlives this object. Throws std::system_error.
   EndpointLookup(boost::asio::io_context& io, const NetworkNamespace& there);

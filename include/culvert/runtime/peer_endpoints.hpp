@@ -5,25 +5,32 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "culvert/config/config_file.hpp"
 #include "culvert/runtime/device.hpp"
+#include "culvert/runtime/endpoint_choice.hpp"
 #include "culvert/runtime/endpoint_lookup.hpp"
 #include "culvert/runtime/log.hpp"
 
 namespace culvert {
 
-/// Looks up the names of peers' endpoints and tells the device: when a peer is first followed, again and again while
-/// there is no answer, and whenever a handshake goes unanswered, the next address each time. Lives on the thread that
-/// runs `io` and of the device; never blocks.
+/// Looks up the names of peers' endpoints: when a peer is first followed, again and again while there is no answer,
+/// when the lifetime of the answer ends, and whenever a handshake goes unanswered. EndpointChoice says what follows
+/// from the answers. Lives on the thread that runs `io` and of the device; never blocks.
 class PeerEndpoints {
  public:
-  /// `io` and `device` outlive this object. Throws std::system_error.
+  /// Asks for a name as EndpointLookup::look_up() does: the answer comes later, on the thread of `io`.
+  using LookUp = std::function<void(std::string host, std::uint16_t port, EndpointLookup::Answer answer)>;
+
+  /// Asks the system's resolver. `io` and `device` outlive this object. Throws std::system_error.
   PeerEndpoints(boost::asio::io_context& io, Device& device);
+  /// Asks `look_up`.
+  PeerEndpoints(boost::asio::io_context& io, Device& device, LookUp look_up);
   PeerEndpoints(const PeerEndpoints&) = delete;
   PeerEndpoints& operator=(const PeerEndpoints&) = delete;
 
@@ -41,23 +48,23 @@ class PeerEndpoints {
     EndpointName name;
     std::chrono::seconds persistent_keepalive{0};
     std::uint64_t generation = 0;  ///< tells answers to questions about an earlier name
-    bool is_looking_up = false;    ///< or waits to try that again: one lookup at a time
-    std::size_t next_candidate = 0;
-    std::chrono::seconds lookup_backoff{2};
-    std::unique_ptr<boost::asio::steady_timer> retry;
+    bool is_looking_up = false;
+    std::chrono::seconds lookup_backoff{0};  ///< zero: the last lookup did not fail
+    EndpointChoice choice;
+    std::unique_ptr<boost::asio::steady_timer> next_lookup;
   };
 
   void look_up(const PublicKey& key, Followed& followed);
-  void looked_up(const PublicKey& key, Followed& followed, const std::vector<Endpoint>& endpoints,
-                 const std::string& error);
-  void try_again_later(const PublicKey& key, Followed& followed);
-  void use(const PublicKey& key, const Followed& followed, const Endpoint& endpoint);
+  void look_up_after(std::chrono::seconds pause, const PublicKey& key, Followed& followed);
+  void looked_up(const PublicKey& key, Followed& followed, FoundEndpoints found);
+  void carry_out(const EndpointChoice::Decision& decision, const Peer& peer, const Followed& followed);
   /// Null unless the peer is followed by this name still.
   [[nodiscard]] Followed* find(const PublicKey& key, std::uint64_t generation);
 
   boost::asio::io_context& io_;
   Device& device_;
-  EndpointLookup lookup_;
+  std::optional<EndpointLookup> resolver_;
+  LookUp look_up_;
   std::unordered_map<PublicKey, Followed> followed_;
   std::uint64_t last_generation_ = 0;
   LogLimit log_;

@@ -30,16 +30,12 @@ using test::TemporaryDirectory;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-struct Found {
+struct Found : FoundEndpoints {
   bool has_come = false;
-  std::vector<Endpoint> endpoints;
-  std::string error;
 };
 
 EndpointLookup::Answer into(Found& found) {
-  return [&found](std::vector<Endpoint> endpoints, std::string error) {
-    found = {true, std::move(endpoints), std::move(error)};
-  };
+  return [&found](FoundEndpoints answer) { found = {std::move(answer), true}; };
 }
 
 void wait_for(boost::asio::io_context& io, const Found& found) {
@@ -86,7 +82,7 @@ class NameServer {
   }
 
   /// Answers one question: for IPv4 with `address`, for others with nothing (RFC 1035, section 4).
-  void answer(std::uint32_t address) {
+  void answer(std::uint32_t address, std::uint32_t ttl = 0) {
     std::array<std::byte, 512> message{};
     sockaddr_in asker{};
     socklen_t asker_size = sizeof asker;
@@ -104,7 +100,7 @@ class NameServer {
       store<Be16>(&message[end], std::uint16_t{0xc00c});
       store<Be16>(&message[end + 2], std::uint16_t{1});
       store<Be16>(&message[end + 4], std::uint16_t{1});
-      store<Be32>(&message[end + 6], 0u);
+      store<Be32>(&message[end + 6], ttl);
       store<Be16>(&message[end + 10], std::uint16_t{4});
       store<Be32>(&message[end + 12], address);
       end += 16;
@@ -165,12 +161,39 @@ TEST(EndpointLookup, asks_in_the_namespace_given) {
   });
 }
 
+/// The lifetime of what `host` is found to be, when the name server says `ttl`.
+std::chrono::seconds lifetime_of(const std::string& host, std::uint32_t ttl) {
+  NameServer server;
+  boost::asio::io_context io;
+  EndpointLookup lookup(io, NetworkNamespace::current());
+  Found found;
+  lookup.look_up(host, 7, into(found));
+  test::run_until(io, [&] {
+    if (server.was_asked(10ms)) server.answer(0xc0000207, ttl);
+    return found.has_come;
+  });
+  EXPECT_FALSE(found.endpoints.empty()) << found.error;
+  return found.lifetime;
+}
+
+TEST(EndpointLookup, tells_the_lifetime_of_an_answer_within_bounds) {
+  in_own_namespace([] {
+    const TemporaryDirectory directory;
+    with_own_resolver(directory);
+    EXPECT_EQ(lifetime_of("server.test", 77), 77s);
+    EXPECT_EQ(lifetime_of("server.test", 0), lookup_lifetime_min);
+    EXPECT_EQ(lifetime_of("server.test", 0x7fffffff), lookup_lifetime_max);
+    EXPECT_EQ(lifetime_of("known.test", 77), lookup_lifetime_min) << "a file may change at any time";
+    EXPECT_EQ(lifetime_of("192.0.2.1", 77), lookup_lifetime_max);
+  });
+}
+
 TEST(EndpointLookup, answers_on_the_thread_of_the_io_context_only) {
   boost::asio::io_context io;
   EndpointLookup lookup(io, NetworkNamespace::current());
   std::thread::id answered_by;
   Found found;
-  lookup.look_up("192.0.2.1", 1, [&](std::vector<Endpoint>, std::string) {
+  lookup.look_up("192.0.2.1", 1, [&](const FoundEndpoints&) {
     answered_by = std::this_thread::get_id();
     found.has_come = true;
   });
@@ -186,7 +209,7 @@ TEST(EndpointLookup, answers_in_the_order_of_the_questions) {
   std::vector<int> order;
   Found last;
   for (int i = 0; i < 20; ++i) {
-    lookup.look_up("192.0.2.1", 1, [&order, i](std::vector<Endpoint>, std::string) { order.push_back(i); });
+    lookup.look_up("192.0.2.1", 1, [&order, i](const FoundEndpoints&) { order.push_back(i); });
   }
   lookup.look_up("192.0.2.1", 1, into(last));
   wait_for(io, last);
