@@ -42,6 +42,7 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t word) noexcept {
 
 Coalescer::Coalescer(const CoalescerSettings& settings, GatheredFrameSink& out) noexcept
     : settings_(settings), out_(out) {
+  assert(settings.l2_length == 0 || settings.l2_length == 14 || settings.l2_length == 18 || settings.l2_length == 22);
   open_.fill(none);
 }
 

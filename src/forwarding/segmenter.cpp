@@ -2,7 +2,6 @@
 #include "culvert/forwarding/segmenter.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 #include "culvert/base/endian.hpp"
 #include "header_fields.hpp"

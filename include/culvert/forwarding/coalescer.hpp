@@ -36,11 +36,13 @@ struct CoalescerSettings {
   std::size_t l2_length = 0;  ///< of the header in front of IP: 0 on a TUN device, 14, 18 or 22 on a TAP device
 };
 
-/// Keeps the frames of one batch of arrivals and passes them on at flush(). Frames that only the kernel's own GRO could
-/// tell from segments of one packet leave as one write, the others as they came with a zero header. Super-frames leave
-/// in the order in which their first frames came; frames of one flow never change their order. A frame whose ports
-/// cannot be read (a fragment, an extension header) counts to every flow between its addresses.
-/// About 30 KB, allocates nothing. Called on the worker's thread only.
+/// Keeps the frames of one batch of arrivals and passes them on at flush(). Frames that can be segments of one packet,
+/// by rules no wider than those of the kernel's GRO except that IDs of IPv4 packets that must not be fragmented count
+/// for nothing (RFC 6864), leave as one write; the others leave as they came, with a zero header. Writes leave in the
+/// order in which their first frames came; frames of one flow never change their order, and one that comes out of
+/// order is merged with none before it. A frame whose ports cannot be read (a fragment, an extension header) counts to
+/// every flow between its addresses.
+/// About 20 KB, allocates nothing. Called on the worker's thread only.
 class Coalescer final : public FrameSink {
  public:
   /// Frames kept; the next one flushes by itself.

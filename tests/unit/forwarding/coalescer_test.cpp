@@ -488,6 +488,23 @@ TEST(Coalescer, merges_flows_that_alternate_and_keeps_their_order_of_arrival) {
   }
 }
 
+TEST(Coalescer, keeps_each_of_more_flows_than_it_remembers_in_order) {
+  std::vector<FlowPacket> packets;
+  for (std::uint16_t port = 0; port < 80; ++port) {
+    packets.push_back(packet_of(true, true));
+    packets.back().source_port = port;
+  }
+  for (std::size_t i = 0; i < 160; ++i) packets.push_back(packets[i].next(100));
+  Batch batch;
+  for (const FlowPacket& packet : packets) batch.put(packet);
+  batch.flush();
+  std::map<std::uint16_t, std::vector<Bytes>> sent;
+  std::map<std::uint16_t, std::vector<Bytes>> arrived;
+  for (const Bytes& frame : batch.originals) sent[load<Be16>(&frame[20])].push_back(frame);
+  for (const Bytes& frame : batch.arrived()) arrived[load<Be16>(&frame[20])].push_back(frame);
+  EXPECT_EQ(arrived, sent);
+}
+
 TEST(Coalescer, flushes_by_itself_when_it_is_full) {
   Batch batch;
   const Bytes ack = packet_of(true, true, 0).build();
