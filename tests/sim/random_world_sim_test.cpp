@@ -78,8 +78,12 @@ void something_happens(World& world, const Plan& plan) {
     case 6:
       world[dice.below(plan.hosts)].wall_offset += dice.between(Duration(0), Duration(10s));
       break;
-    default:
-      break;
+    default: {
+      // A name server, which may be wrong, says where b is.
+      const auto& [a, b] = plan.pairs[dice.below(plan.pairs.size())];
+      const Endpoint candidates[] = {world[b].v4, world[b].v6, *Endpoint::parse("203.0.113.9:9")};
+      world[a].engine->probe_endpoint(world[a].peer(world[b]).id, candidates[dice.below(3)], world.now(a));
+    }
   }
 }
 
