@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""A peer given by name is found where the name leads, when that changes, and no packet ever waits for a name server.
+
+      host-a                                    host-b
+    ┌───────────────────────┐                 ┌────────────────────────────────┐
+    │ site-a  10.9.0.1      │  10.0.0.0/24    │ site-b  10.9.0.2               │
+    │           uplink .1 ──┼─────────────────┼─ uplink .2, and wherever the   │
+    │ name server at        │                 │  test moves it                 │
+    │ 127.0.0.1             │                 └────────────────────────────────┘
+    └───────────────────────┘
+"""
+
+import contextlib
+import os
+import re
+import time
+
+from lab import wait_until
+from name_server import NameServer, use_name_server
+from probes import Capture, answers, ping
+from scenario import Scenario, main
+from sites import Culvert, WireGuardGo, introduce
+
+NAME = "far.test"
+FIRST, SECOND, NOBODY = "10.0.0.2", "10.0.0.22", "10.0.0.99"
+LIFETIME = 10
+
+
+class DnsHealing(Scenario):
+    other_end = Culvert
+
+    def setUp(self):
+        super().setUp()
+        self.host_a, self.host_b = self.two_hosts()
+        use_name_server(self.lab)
+        self.a = Culvert(self.host_a, "site-a", ["10.9.0.1/24"])
+        self.b = self.other_end(self.host_b, "site-b", ["10.9.0.2/24"])
+        introduce(self.a, self.b, right_at=NAME)
+        self.b.start()
+
+    def serve(self, *addresses, lifetime=LIFETIME):
+        """A name server for the rest of the test."""
+        return self.lab.closing.enter_context(NameServer(self.host_a, {NAME: list(addresses)}, lifetime))
+
+    def start(self):
+        # With the log of what is tried, for a failure report.
+        self.a.start(env={**os.environ, "LOG_LEVEL": "debug"})
+
+    def up(self, *addresses, **options):
+        server = self.serve(*addresses, **options)
+        self.start()
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=20))
+        self.assertEqual(f"{addresses[0]}:51820", self.a.endpoint_of(self.b))
+        return server
+
+    def has_moved_to(self, address):
+        return self.a.endpoint_of(self.b) == f"{address}:51820"
+
+    def wait_for_move_to(self, address, timeout):
+        deadline = time.monotonic() + timeout
+        while not self.has_moved_to(address):
+            self.assertLess(time.monotonic(), deadline, f"{address} is not used")
+            time.sleep(0.3)
+
+    def add_second_address(self):
+        self.host_b.ip("address", "add", f"{SECOND}/24", "dev", "uplink")
+
+    def drop_first_address(self):
+        self.host_b.ip("address", "del", f"{FIRST}/24", "dev", "uplink")
+
+    @contextlib.contextmanager
+    def pinging(self, host, address):
+        """Pings five times a second throughout; yields a function that ends it and returns how many were sent and lost."""
+        pinger = host.start("ping", "-n", "-i", "0.2", "-W", "2", address)
+
+        def counts():
+            time.sleep(0.5)
+            pinger.end(2)
+            found = re.search(r"(\d+) packets transmitted, (\d+) received", pinger.output)
+            return int(found[1]), int(found[1]) - int(found[2])
+
+        yield counts
+
+    def assert_hardly_any_lost(self, counts, most=1):
+        # The last one may be on its way when the pinger ends.
+        sent, lost = counts
+        self.assertGreater(sent, 20)
+        self.assertLessEqual(lost, most, f"of {sent} pings")
+
+    def test_without_a_name_server_it_starts_and_comes_alive_when_there_is_one(self):
+        self.start()
+        self.assertEqual(0, ping(self.host_a, "10.9.0.2", count=2, wait=0.3).received)
+        self.assertIsNone(self.a.endpoint_of(self.b))
+        self.serve(FIRST)
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=60))
+
+    def test_a_silent_peer_that_moved_is_followed_at_the_end_of_the_lifetime(self):
+        server = self.up(FIRST)
+        self.add_second_address()
+        self.drop_first_address()
+        server.records[NAME] = [SECOND]
+        # Neither side sends anything: nothing but the name can tell.
+        self.wait_for_move_to(SECOND, 2 * LIFETIME + 30)
+        self.assertEqual(3, ping(self.host_a, "10.9.0.2").received)
+
+    def test_a_peer_that_moved_is_followed_when_handshakes_fail(self):
+        server = self.up(FIRST, lifetime=86400)
+        self.add_second_address()
+        self.drop_first_address()
+        server.records[NAME] = [SECOND]
+        # Fifteen seconds of silence begin a handshake, five more show that it fails, five more are the pause between two.
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=60))
+        self.assertTrue(self.has_moved_to(SECOND))
+
+    def test_a_new_address_that_does_not_answer_costs_no_ping(self):
+        server = self.up(FIRST)
+        with Capture(self.host_b, "uplink") as wire, self.pinging(self.host_a, "10.9.0.2") as counts:
+            server.records[NAME] = [NOBODY]
+            asked = server.questions
+            wait_until(lambda: server.questions >= asked + 4, 6 * LIFETIME + 20, "two more lookups")
+            time.sleep(6)
+            self.assert_hardly_any_lost(counts())
+        self.assertTrue(self.has_moved_to(FIRST))
+        renewals = [d for d in wire.datagrams(port=51820) if d.payload[0] == 1 and d.target == FIRST]
+        self.assertLess(len(renewals), 6, "the old address does not pay for the new one")
+
+    def test_a_new_address_that_works_is_gone_over_to_without_a_loss(self):
+        server = self.up(FIRST)
+        self.add_second_address()
+        with self.pinging(self.host_a, "10.9.0.2") as counts:
+            server.records[NAME] = [SECOND]
+            self.wait_for_move_to(SECOND, 2 * LIFETIME + 30)
+            time.sleep(1)
+            self.assert_hardly_any_lost(counts())
+        self.drop_first_address()
+        self.assertEqual(3, ping(self.host_a, "10.9.0.2").received)
+
+    def test_a_peer_that_roams_is_not_pulled_back_by_its_name(self):
+        server = self.up(FIRST)
+        self.add_second_address()
+        self.drop_first_address()
+        self.assertTrue(answers(self.host_b, "10.9.0.1"), "b speaks from its new address")
+        self.assertTrue(self.has_moved_to(SECOND))
+        asked = server.questions
+        wait_until(lambda: server.questions >= asked + 2, 3 * LIFETIME + 20, "another lookup")
+        self.assertEqual(3, ping(self.host_a, "10.9.0.2").received)
+        self.assertTrue(self.has_moved_to(SECOND))
+
+    def test_a_name_server_that_hangs_delays_no_packet(self):
+        server = self.up(FIRST)
+        server.is_silent = True
+        asked = server.questions
+        with self.pinging(self.host_a, "10.9.0.2") as counts:
+            wait_until(lambda: server.questions >= asked + 2, 2 * LIFETIME + 20, "a lookup to hang")
+            began = time.monotonic()
+            self.assertEqual(20, ping(self.host_a, "10.9.0.2", count=20).received)
+            self.assertLess(time.monotonic() - began, 10)
+            time.sleep(4)
+            self.assert_hardly_any_lost(counts())
+        self.assertTrue(self.has_moved_to(FIRST))
+        began = time.monotonic()
+        self.assertEqual(0, self.a.stop())
+        self.assertLess(time.monotonic() - began, 5, "nor does it delay the end")
+
+
+class DnsHealingWithWireGuardGo(DnsHealing):
+    other_end = WireGuardGo
+
+
+if __name__ == "__main__":
+    main()
