@@ -11,7 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 
 std::uint64_t datagrams_sent(const Host& host) {
-  return std::accumulate(host.sent_by_type.begin(), host.sent_by_type.end(), std::uint64_t{0});
+  return std::accumulate(host.sent_by_type.begin(), host.sent_by_type.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const auto& type) { return sum + type.second; });
 }
 
 class Keepalive : public testing::Test {

@@ -63,6 +63,7 @@ HostId World::add_host() {
 void World::start_engine(Host& host) {
   host.engine = std::make_unique<Engine>(host.random, host.mtu);
   host.engine->set_private_key(host.secret.clone());
+  host.engine->set_cipher(host.cipher);
   for (const PeerConfig& config : host.peers) apply(host, config);
 }
 
@@ -215,7 +216,7 @@ void World::give(Host& host, const Path& path, std::uint8_t traffic_class, Bytes
 void World::collect(Host& host) {
   for (SentDatagram& datagram : host.out.take()) {
     const std::size_t type = std::to_integer<std::size_t>(datagram.bytes.at(0));
-    ++host.sent_by_type.at(type);
+    ++host.sent_by_type[type];
     host.sent_bytes += datagram.bytes.size();
     if (type == 4 && datagram.bytes.size() == 32) ++host.keepalives_sent;
     if (type == 1) host.initiations.push_back(clock.time());

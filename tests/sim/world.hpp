@@ -46,6 +46,7 @@ struct Host {
   Nat* nat = nullptr;
   Duration wall_offset{0};
   std::size_t mtu = limits::default_mtu;
+  CipherSuite cipher = CipherSuite::ChaCha20Poly1305;  ///< from the next restart() on
   std::vector<PeerConfig> peers;
 
   std::unique_ptr<Engine> engine;
@@ -53,7 +54,7 @@ struct Host {
   RecordingFrameSink frames;
 
   // What happened so far.
-  std::array<std::uint64_t, 5> sent_by_type{};  ///< by message type
+  std::map<std::size_t, std::uint64_t> sent_by_type;  ///< by message type
   std::uint64_t keepalives_sent = 0;
   std::uint64_t sent_bytes = 0;
   std::uint64_t frames_received = 0;

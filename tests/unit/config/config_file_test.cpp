@@ -201,7 +201,7 @@ TEST(ParseConfig, refuses_keys_of_the_other_section) {
 TEST(ParseConfig, refuses_a_second_value_where_one_may_stand) {
   for (const auto entry : {"PrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="sv, "ListenPort = 1"sv,
                            "FwMark = 1"sv, "MTU = 1400"sv, "Table = off"sv, "SaveConfig = true"sv, "Namespace = a"sv,
-                           "SocketNamespace = a"sv, "Mode = tun"sv}) {
+                           "SocketNamespace = a"sv, "Mode = tun"sv, "Cipher = aes-256-gcm"sv, "Insecure = no"sv}) {
     const std::string name(entry.substr(0, entry.find(' ')));
     expect_error("[Interface]\n" + std::string(entry) + "\n " + std::string(entry), 3, 2,
                  name + " may stand only once in a section");
@@ -400,6 +400,38 @@ TEST(ParseConfig, mode_is_tun) {
   expect_interface_error("Mode = bridge", 8, "'bridge' is not a mode: expected \"tun\"");
 }
 
+TEST(ParseConfig, cipher_is_one_of_three) {
+  EXPECT_EQ(parse(interface_with("")).cipher, CipherSuite::ChaCha20Poly1305);
+  EXPECT_EQ(parse(interface_with("Cipher = chacha20-poly1305")).cipher, CipherSuite::ChaCha20Poly1305);
+  EXPECT_EQ(parse(interface_with("Cipher = aes-256-gcm")).cipher, CipherSuite::Aes256Gcm);
+  expect_interface_error("Cipher = aes", 10,
+                         "'aes' is not a cipher: expected \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
+  expect_interface_error("Cipher = AES-256-GCM", 10,
+                         "'AES-256-GCM' is not a cipher: expected \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
+}
+
+TEST(ParseConfig, no_cipher_wants_to_be_called_insecure) {
+  constexpr auto message = "Cipher \"none\" neither hides nor protects anything: it needs Insecure = yes beside it"sv;
+  expect_interface_error("Cipher = none", 10, message);
+  expect_interface_error("Cipher = none\nInsecure = no", 10, message);
+  for (const auto lines : {"Cipher = none\nInsecure = yes"sv, "Insecure = yes\nCipher = none"sv}) {
+    const Config config = parse(interface_with(lines));
+    EXPECT_EQ(config.cipher, CipherSuite::None);
+    EXPECT_TRUE(config.insecure);
+    EXPECT_TRUE(config.warnings.empty());
+  }
+}
+
+TEST(ParseConfig, insecure_is_yes_or_no_and_worth_a_warning_where_it_allows_nothing) {
+  EXPECT_FALSE(parse(interface_with("")).insecure);
+  const Config harmless = parse(interface_with("Insecure = no"));
+  EXPECT_FALSE(harmless.insecure);
+  EXPECT_TRUE(harmless.warnings.empty());
+  expect_interface_error("Insecure = true", 12, "'true' is not a choice: expected \"yes\" or \"no\"");
+  EXPECT_EQ(parse(interface_with("Insecure = yes")).warnings,
+            std::vector{"test.conf:3:12: Insecure = yes allows nothing unless Cipher is \"none\""s});
+}
+
 // [Peer]
 
 TEST(ParseConfig, refuses_a_peer_without_public_key) {
@@ -541,7 +573,8 @@ TEST(ParseConfig, names_are_short_and_printable) {
 
 TEST(ParseConfig, never_repeats_a_key_put_in_the_wrong_place) {
   const std::string key(private_key);
-  for (const std::string name : {"ListenPort", "FwMark", "Address", "MTU", "Table", "SaveConfig", "Mode"}) {
+  for (const std::string name :
+       {"ListenPort", "FwMark", "Address", "MTU", "Table", "SaveConfig", "Mode", "Cipher", "Insecure"}) {
     try {
       (void)parse(interface_with(name + " = " + key));
       ADD_FAILURE() << name << ": no error";

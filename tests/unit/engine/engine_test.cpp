@@ -601,5 +601,45 @@ TEST_F(EngineTest, a_peer_with_a_low_order_key_gets_no_packet_and_no_session) {
   }
 }
 
+TEST_F(EngineTest, another_cipher_ends_sessions_and_the_present_one_does_not) {
+  pair_.handshake();
+  pair_.a.engine.set_cipher(CipherSuite::ChaCha20Poly1305);
+  EXPECT_NE(pair_.peer_at_a().sessions.current(), nullptr);
+  pair_.a.engine.set_cipher(CipherSuite::None);
+  EXPECT_EQ(pair_.a.engine.cipher(), CipherSuite::None);
+  EXPECT_EQ(pair_.peer_at_a().sessions.current(), nullptr);
+  EXPECT_EQ(pair_.a.engine.peers().index_count(), 0U);
+}
+
+TEST_F(EngineTest, a_change_without_a_cipher_keeps_it) {
+  DeviceChange change;
+  change.cipher = CipherSuite::None;
+  pair_.a.engine.apply(std::move(change), pair_.now);
+  EXPECT_EQ(pair_.a.engine.cipher(), CipherSuite::None);
+  pair_.a.engine.apply(DeviceChange(), pair_.now);
+  EXPECT_EQ(pair_.a.engine.cipher(), CipherSuite::None);
+}
+
+TEST_F(EngineTest, counts_messages_of_another_suite_and_tells_once_a_session) {
+  pair_.handshake();
+  while (pair_.b.engine.poll_event()) {
+  }
+  const std::uint64_t received = pair_.peer_at_b().received_bytes;
+  for (int i = 0; i < 3; ++i) {
+    pair_.send(pair_.a, pair_.b);
+    Bytes datagram = pair_.a.out.take().at(0).bytes;
+    datagram[0] = std::byte{0xc1};
+    pair_.b.receive(*Endpoint::parse("203.0.113.9:9"), datagram, pair_.now);
+  }
+  EXPECT_EQ(pair_.b.dropped(DropReason::CipherMismatch), 3U);
+  EXPECT_EQ(pair_.peer_at_b().received_bytes, received);
+  EXPECT_EQ(pair_.peer_at_b().path->remote, pair_.a.endpoint) << "nothing authentic came from elsewhere";
+  EXPECT_TRUE(pair_.b.frames.take().empty());
+  const auto event = pair_.b.engine.poll_event();
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->kind, EventKind::CipherMismatch);
+  EXPECT_FALSE(pair_.b.engine.poll_event());
+}
+
 }  // namespace
 }  // namespace culvert

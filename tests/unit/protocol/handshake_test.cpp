@@ -112,6 +112,28 @@ TEST_F(HandshakeTest, gives_both_sides_sessions_that_understand_each_other) {
   EXPECT_TRUE(carries(*theirs, *ours, now_ + 1s));
 }
 
+TEST_F(HandshakeTest, gives_each_suite_keys_of_its_own) {
+  int ticks = 0;
+  const auto sessions = [&](CipherSuite ours, CipherSuite theirs) {
+    EXPECT_EQ(respond_to(initiation(ticks++)), none);
+    EXPECT_TRUE(initiator_.consume_response(response()).has_value());
+    now_ += 1s;
+    return std::pair(initiator_.derive_session(now_, ours), responder_.derive_session(now_, theirs));
+  };
+  for (const CipherSuite suite : all_cipher_suites) {
+    if (!is_usable(suite)) continue;
+    const auto [ours, theirs] = sessions(suite, suite);
+    EXPECT_EQ(ours->suite(), suite);
+    EXPECT_TRUE(carries(*ours, *theirs, now_));
+    EXPECT_TRUE(carries(*theirs, *ours, now_));
+  }
+  const auto [ours, theirs] = sessions(CipherSuite::ChaCha20Poly1305, CipherSuite::None);
+  EXPECT_FALSE(carries(*ours, *theirs, now_));
+  EXPECT_EQ(transport_label(CipherSuite::ChaCha20Poly1305), "") << "WireGuard's";
+  EXPECT_EQ(transport_label(CipherSuite::Aes256Gcm), "culvert aes-256-gcm");
+  EXPECT_EQ(transport_label(CipherSuite::None), "culvert none");
+}
+
 TEST_F(HandshakeTest, walks_through_its_states) {
   EXPECT_EQ(initiator_.state(), HandshakeState::Zeroed);
   const auto message = initiation();

@@ -83,6 +83,26 @@ TEST(ParseMessage, reads_the_data_header_and_leaves_the_rest_in_place) {
   EXPECT_EQ(data.sealed.size(), 32u);
 }
 
+TEST(ParseMessage, takes_data_of_other_suites_under_types_of_their_own) {
+  for (const CipherSuite suite : all_cipher_suites) {
+    const auto type = std::uint32_t(data_type_of(suite));
+    auto datagram = datagram_of(type, 48);
+    const auto message = parse_message(datagram);
+    ASSERT_TRUE(message.has_value()) << type;
+    const auto& data = std::get<MessageData>(*message);
+    EXPECT_EQ(data.suite, suite);
+    EXPECT_EQ(data.counter, 0x0f0e0d0c0b0a0908u);
+    EXPECT_EQ(data.sealed.size(), 32u);
+    auto short_one = datagram_of(type, 31);
+    EXPECT_EQ(refusal(short_one), DropReason::DatagramLength);
+    datagram[1] = std::byte{1};
+    EXPECT_EQ(refusal(datagram), DropReason::MessageType) << "reserved bytes";
+  }
+  EXPECT_EQ(data_type_of(CipherSuite::ChaCha20Poly1305), MessageType::Data);
+  EXPECT_EQ(std::uint32_t(data_type_of(CipherSuite::Aes256Gcm)), 0xc1u);
+  EXPECT_EQ(std::uint32_t(data_type_of(CipherSuite::None)), 0xc2u);
+}
+
 TEST(ParseMessage, reads_indices_in_little_endian_order) {
   auto response = datagram_of(2, 92);
   const auto parsed_response = parse_message(response);

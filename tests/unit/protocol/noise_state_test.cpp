@@ -59,6 +59,21 @@ TEST_F(NoiseStateTest, starts_with_the_chaining_key_of_the_protocol_name) {
   EXPECT_TRUE(second == expected_second);
 }
 
+TEST_F(NoiseStateTest, a_label_goes_into_both_transport_keys) {
+  SymmetricKey first;
+  SymmetricKey second;
+  NoiseState(public_key_).split(first, second, "culvert aes-256-gcm");
+  SymmetricKey expected_first;
+  SymmetricKey expected_second;
+  kdf2(initial_chaining_key, bytes_of("culvert aes-256-gcm"), expected_first.writable_bytes(),
+       expected_second.writable_bytes());
+  EXPECT_TRUE(first == expected_first);
+  EXPECT_TRUE(second == expected_second);
+  SymmetricKey unlabelled;
+  NoiseState(public_key_).split(unlabelled, second);
+  EXPECT_FALSE(first == unlabelled);
+}
+
 TEST_F(NoiseStateTest, starts_with_the_hash_of_prologue_and_responder) {
   const Digest hash = blake2s({initial_hash, public_key_.bytes()});
   std::vector<std::byte> expected(16);

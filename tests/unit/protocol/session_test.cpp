@@ -25,8 +25,8 @@ SymmetricKey key(std::uint64_t seed) {
   return key;
 }
 
-Session make_session(bool is_initiator) {
-  return Session({key(is_initiator ? 1 : 2), key(is_initiator ? 2 : 1)}, is_initiator,
+Session make_session(bool is_initiator, CipherSuite suite = CipherSuite::ChaCha20Poly1305) {
+  return Session({key(is_initiator ? 1 : 2), key(is_initiator ? 2 : 1), suite}, is_initiator,
                  SessionIndex(is_initiator ? 0x11111111 : 0x22222222),
                  SessionIndex(is_initiator ? 0x22222222 : 0x11111111), birth);
 }
@@ -265,6 +265,47 @@ TEST_F(SessionTest, a_message_that_does_not_open_moves_neither_window_nor_counte
   EXPECT_TRUE(theirs_.can_seal(birth));
   EXPECT_EQ(open(genuine), none);
   EXPECT_EQ(open(late), none);
+}
+
+TEST_F(SessionTest, carries_frames_under_every_suite_and_opens_those_of_its_own_only) {
+  for (const CipherSuite suite : all_cipher_suites) {
+    if (!is_usable(suite)) continue;
+    Session from = make_session(true, suite);
+    const Bytes frame = frame_of(100);
+    for (const CipherSuite other : all_cipher_suites) {
+      if (!is_usable(other)) continue;
+      Session to = make_session(false, other);
+      Bytes datagram(Session::sealed_size(frame.size(), mtu));
+      from.seal(frame, datagram);
+      EXPECT_EQ(load<Le32>(datagram.data()), std::uint32_t(data_type_of(suite)));
+      auto message = parse_message(datagram);
+      const auto opened = to.open(std::get<MessageData>(*message), birth);
+      if (suite == other) {
+        ASSERT_TRUE(opened.has_value());
+        EXPECT_TRUE(std::equal(frame.begin(), frame.end(), opened->begin()));
+        EXPECT_EQ(to.open(std::get<MessageData>(*message), birth).has_error(), true) << "a replay, or no message";
+      } else {
+        ASSERT_TRUE(opened.has_error());
+        EXPECT_EQ(opened.error(), DropReason::CipherMismatch);
+      }
+    }
+  }
+}
+
+TEST_F(SessionTest, a_type_changed_on_the_way_is_a_mismatch_and_leaves_nothing_behind) {
+  const Bytes genuine = seal(frame_of(40));
+  Bytes other_type = genuine;
+  other_type[0] = std::byte{0xc2};
+  std::fill(other_type.end() - aead_tag_size, other_type.end(), std::byte{0});
+  EXPECT_EQ(open(other_type), DropReason::CipherMismatch) << "what anybody can make";
+  EXPECT_EQ(open(other_type, birth + limits::reject_after_time), DropReason::CipherMismatch) << "looked at first";
+  EXPECT_EQ(open(genuine), none);
+}
+
+TEST_F(SessionTest, a_mismatch_is_news_once) {
+  EXPECT_TRUE(ours_.is_first_mismatch());
+  EXPECT_FALSE(ours_.is_first_mismatch());
+  EXPECT_TRUE(theirs_.is_first_mismatch());
 }
 
 }  // namespace

@@ -38,6 +38,8 @@ PostDown = post down
 SaveConfig = true
 Namespace = inside
 SocketNamespace = pid:1
+Cipher = none
+Insecure = yes
 
 [Peer]
 Name = Office in Kassel
@@ -71,6 +73,8 @@ void expect_same(const Config& a, const Config& b) {
   EXPECT_EQ(a.save_config, b.save_config);
   EXPECT_EQ(a.device_namespace, b.device_namespace);
   EXPECT_EQ(a.socket_namespace, b.socket_namespace);
+  EXPECT_EQ(a.cipher, b.cipher);
+  EXPECT_EQ(a.insecure, b.insecure);
   ASSERT_EQ(a.peers.size(), b.peers.size());
   for (std::size_t i = 0; i < a.peers.size(); ++i) {
     EXPECT_EQ(a.peers[i].name, b.peers[i].name);
