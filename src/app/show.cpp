@@ -1,9 +1,6 @@
 // culvert show: what the tunnels of this machine are doing, asked through their control sockets.
 #include <dirent.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -21,7 +18,7 @@
 #include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/crypto/keys.hpp"
-#include "culvert/io/unique_fd.hpp"
+#include "culvert/quick/control_client.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/wiped_string.hpp"
 
@@ -49,36 +46,6 @@ std::uint64_t number(const Fields& fields, std::string_view key) {
   return value;
 }
 
-WipedString ask(const std::string& name) {
-  const std::string path = std::string(control_socket_folder) + "/" + name + ".sock";
-  const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    throw std::runtime_error("no tunnel has a name as long as \"" + name + "\"");
-  std::copy(path.begin(), path.end(), address.sun_path);
-  const timeval patience{5, 0};
-  ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  ::setsockopt(client.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);  // for connect(), too
-  if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    throw std::system_error(errno, std::system_category(),
-                            errno == EACCES ? "asking tunnel " + name + " at " + path + " (try as root)"
-                                            : "asking tunnel " + name + " at " + path + " (is it running?)");
-  }
-  constexpr std::string_view request = "get=1\n\n";
-  if (::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) != ssize_t(request.size())) {
-    throw std::system_error(errno, std::system_category(), "asking tunnel " + name);
-  }
-  WipedString answer;
-  std::vector<char, WipingAllocator<char>> chunk(65536);
-  while (!answer.ends_with("\n\n")) {
-    const ssize_t got = ::recv(client.get(), chunk.data(), chunk.size(), 0);
-    if (got <= 0) throw std::runtime_error("tunnel " + name + " did not answer in full");
-    answer.append(chunk.data(), static_cast<std::size_t>(got));
-  }
-  return answer;
-}
-
 std::string base64_of_hex(std::string_view hex) {
   std::array<std::byte, key_size> bytes{};
   return key_from_hex(hex, bytes) ? PublicKey(bytes).to_base64() : std::string();
@@ -86,7 +53,7 @@ std::string base64_of_hex(std::string_view hex) {
 
 TunnelReport report_of(const std::string& name) {
   TunnelReport report{name, {}, {}, {}};
-  const WipedString answer = ask(name);
+  const WipedString answer = ask_tunnel(name, "get=1\n\n");
   std::string_view rest = answer;
   Fields* fields = &report.device;
   while (!rest.empty()) {

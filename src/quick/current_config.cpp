@@ -1,31 +1,18 @@
 // Asking a running tunnel what it is.
 #include "culvert/quick/current_config.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <stdexcept>
-#include <system_error>
 #include <unordered_map>
 
 #include "culvert/quick/config_text.hpp"
-#include "culvert/runtime/control_socket.hpp"
+#include "culvert/quick/control_client.hpp"
 #include "fields.hpp"
 
 namespace culvert {
 
 namespace {
-
-constexpr std::string_view end_of_answer = "errno=0\n\n";
-
-void set_timeout(const UniqueFd& socket) {
-  const timeval patience{10, 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-}
 
 class StateReader {
  public:
@@ -38,7 +25,7 @@ class StateReader {
   }
 
   [[nodiscard]] bool read(std::string_view key, std::string_view value) {
-    if (key.starts_with("culvert_")) return true;
+    if (key.starts_with("culvert_") || key == "errno") return true;
     if (key == "public_key") return begin_peer(value);
     if (config_.peers.empty()) return read_device(key, value);
     return read_peer(config_.peers.back(), key, value);
@@ -107,31 +94,6 @@ bool is_link_local(const Prefix& prefix) {
 
 }  // namespace
 
-WipedString ask_device(const std::string& name) {
-  const std::string path = std::string(control_socket_folder) + "/" + name + ".sock";
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("no tunnel has a name as long as " + name);
-  std::ranges::copy(path, address.sun_path);
-  const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  set_timeout(client);
-  constexpr std::string_view request = "get=1\n\n";
-  if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
-    throw std::system_error(errno, std::system_category(), "asking " + name + " at " + path + " (is it running?)");
-  }
-  WipedString answer;
-  WipedString chunk(65536, '\0');
-  while (!answer.ends_with(end_of_answer)) {
-    const ssize_t size = ::recv(client.get(), chunk.data(), chunk.size(), 0);
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) throw std::runtime_error(name + " did not answer in full");
-    answer.append(chunk.data(), static_cast<std::size_t>(size));
-  }
-  answer.resize(answer.size() - end_of_answer.size());
-  return answer;
-}
-
 void take_device_state(Config& config, std::string_view said, std::uint32_t own_mark) {
   StateReader reader(config, own_mark);
   while (!said.empty()) {
@@ -147,7 +109,7 @@ void take_device_state(Config& config, std::string_view said, std::uint32_t own_
 void save_config(const std::string& path, const std::string& name, const JournalFolder& folder) {
   Config config = read_config_file(path);
   const auto journal = folder.read(name);
-  take_device_state(config, ask_device(name), journal ? journal->table : 0);
+  take_device_state(config, ask_tunnel(name, "get=1\n\n"), journal ? journal->table : 0);
   const auto where = journal ? find_namespace(journal->where, journal->where_name) : NetworkNamespace::current();
   if (!where) throw std::runtime_error("the network namespace of " + name + " cannot be found");
   const ScopedNamespace inside(*where);

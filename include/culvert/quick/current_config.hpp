@@ -6,12 +6,8 @@
 
 #include "culvert/config/config_file.hpp"
 #include "culvert/quick/journal.hpp"
-#include "culvert/runtime/wiped_string.hpp"
 
 namespace culvert {
-
-/// What the control socket of `name` answers to get=1, without the end; holds keys. Throws std::exception.
-[[nodiscard]] WipedString ask_device(const std::string& name);
 
 /// Puts what the control socket said into `config`: keys, port, mark and peers. Where a peer's endpoint is known by a
 /// name, the name stays. `own_mark` is what nobody asked for but was chosen with a routing table: no mark of the file.
