@@ -14,6 +14,9 @@ int run_command(const std::string& file_or_name);
 int up_command(const std::string& file_or_name);
 /// Ends the process that up or run left in charge of a tunnel, or undoes what it could not undo itself.
 int down_command(const std::string& file_or_name);
+/// Puts a changed file in force on a running tunnel without interrupting what stays the same, or only prints what would
+/// change.
+int reload_command(const std::string& file_or_name, bool dry_run);
 /// Prints of a file what `wg setconf` takes.
 int strip_command(const std::string& file_or_name);
 /// Writes the present state of a running tunnel to its file.

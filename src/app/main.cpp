@@ -49,6 +49,14 @@ int run_program(int argc, char** argv) {
   down->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
   down->footer("Example: culvert down site-a. Undoes what a killed process left, too.");
 
+  bool dry_run = false;
+  auto* reload = app.add_subcommand("reload", "Put a changed config file in force on a running tunnel");
+  reload->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
+  reload->add_flag("--dry-run", dry_run, "only print what would change");
+  reload->footer(
+      "Example: culvert reload site-a --dry-run. Sessions of peers that stay go on. PreUp and PostUp are not run; "
+      "PreDown and PostDown of the new file are, when the tunnel goes down.");
+
   auto* strip = app.add_subcommand("strip", "Print what wg setconf and wg syncconf take of a config file");
   strip->add_option("FILE", file, "wg-quick file, or NAME as for run")->required();
   strip->footer("Example: wg syncconf site-a <(culvert strip site-a)");
@@ -95,6 +103,7 @@ int run_program(int argc, char** argv) {
   if (*run) return run_command(file);
   if (*up) return up_command(file);
   if (*down) return down_command(file);
+  if (*reload) return reload_command(file, dry_run);
   if (*strip) return strip_command(file);
   if (*save) return save_command(file);
   if (*check) return check_command(file);

@@ -1,11 +1,15 @@
 // culvert run and up: the tunnel of a file, from the first step to the last.
 #include <fcntl.h>
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -16,14 +20,18 @@
 #include <optional>
 #include <system_error>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "commands.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/crypto/aead.hpp"
 #include "culvert/io/clock.hpp"
 #include "culvert/quick/advice.hpp"
 #include "culvert/quick/current_config.hpp"
+#include "culvert/quick/difference.hpp"
 #include "culvert/quick/setup.hpp"
+#include "culvert/runtime/cipher_choice.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/daemon.hpp"
 #include "culvert/runtime/log.hpp"
@@ -67,9 +75,7 @@ class Run {
         setup_(config_, std::move(name), options_of(keep_failures)),
         signals_(io_, SIGINT, SIGTERM, SIGHUP) {
     await_signal();
-    if (!config_.save_config) return;
-    // A daemon's working directory is another.
-    save_ = [this, path = real_path_of(config_.path)] { save_config(path, setup_.name(), JournalFolder()); };
+    decide_saving();
   }
 
   /// Returns when a signal has come and all is undone. Throws what kept the tunnel from coming up, with all undone.
@@ -109,6 +115,7 @@ class Run {
     run_beside(io_, [this] { setup_.prepare(config_); });
     tunnel_.emplace(io_, std::move(config_), setup_.name(), setup_.setup());
     control_.emplace(io_, tunnel_->device(), setup_.name());
+    control_->on_reload = [this](const ReloadRequest& request) { return reload(request); };
     run_beside(io_, [this] { setup_.finish_up(tunnel_->config()); });
     is_up_ = true;
     guard_rules();
@@ -116,7 +123,82 @@ class Run {
                  tunnel_->device().engine().peers().size());
   }
 
+  /// What is slow is done by a thread of its own, while packets and other clients are served.
+  asio::awaitable<ReloadAnswer> reload(const ReloadRequest& request) {
+    ReloadAnswer answer;
+    if (!is_up_ || std::exchange(is_reloading_, true)) {
+      answer.error = is_up_ ? "another reload is under way" : "the tunnel is on its way up or down";
+      co_return answer;
+    }
+    try {
+      const auto prepare = [&] { return prepare_reload(request.path); };
+      Reload reload = co_await aside(prepare);
+      if (!request.dry_run && !reload.differences.empty() && is_up_) co_await put_in_force(reload);
+      answer.differences = std::move(reload.differences);
+    } catch (const std::exception& error) {
+      answer.error = error.what();
+    }
+    is_reloading_ = false;
+    co_return answer;
+  }
+
+  struct Reload {
+    Config wanted;
+    PresentState present;
+    std::vector<std::string> differences;
+  };
+
+  Reload prepare_reload(const std::string& path) {
+    Reload reload;
+    reload.wanted = read_config_file(path);
+    check_cipher(reload.wanted, is_usable(reload.wanted.cipher));
+    reload.present.file = &tunnel_->config();
+    setup_.complete(tunnel_->config(), reload.wanted);
+    setup_.look(reload.present);
+    reload.differences = differences(reload.present, reload.wanted, setup_.routes_of(tunnel_->config()),
+                                     setup_.routes_of(reload.wanted));
+    return reload;
+  }
+
+  asio::awaitable<void> put_in_force(Reload& reload) {
+    if (const auto done = tunnel_->apply(reload.wanted); !done) {
+      throw std::system_error(done.error().value(), std::system_category(), "setting port, mark and peers");
+    }
+    std::exception_ptr failure;
+    try {
+      const auto change = [&] { setup_.change(tunnel_->config(), reload.wanted); };
+      co_await aside(change);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (failure) {
+      tunnel_->go_back(reload.present.device);
+      std::rethrow_exception(failure);
+    }
+    tunnel_->keep(std::move(reload.wanted), setup_.setup().default_route_table);
+    decide_saving();
+    guard_rules();
+    spdlog::info("{} is reloaded, {} difference(s)", setup_.name(), reload.differences.size());
+  }
+
+  template <class Work>
+  asio::awaitable<std::invoke_result_t<Work>> aside(Work work) {
+    return asio::co_spawn(
+        aside_, [work]() -> asio::awaitable<std::invoke_result_t<Work>> { co_return work(); }, asio::use_awaitable);
+  }
+
+  void decide_saving() {
+    const Config& config = tunnel_ ? tunnel_->config() : config_;
+    save_ = nullptr;
+    if (!config.save_config) return;
+    // A daemon's working directory is another.
+    save_ = [this, path = real_path_of(config.path)] { save_config(path, setup_.name(), JournalFolder()); };
+  }
+
   void guard_rules() {
+    rules_timer_.cancel();
+    rules_ready_.reset();
+    rules_.reset();
     if (!setup_.has_rules()) return;
     rules_.emplace(setup_.watch_rules());
     const int copy = ::fcntl(rules_->fd(), F_DUPFD_CLOEXEC, 3);
@@ -137,7 +219,8 @@ class Run {
   }
 
   void restore_rules() {
-    if (!is_up_) return;
+    // A reload changes them just now, and watches anew at its end.
+    if (!is_up_ || is_reloading_ || !rules_) return;
     try {
       if (rules_->take() && setup_.restore_rules() != 0 && rules_log_.allow(read_clocks().time)) {
         spdlog::warn("{}: somebody removed routing rules; they were made again", setup_.name());
@@ -150,6 +233,7 @@ class Run {
 
   bool go_down() {
     const bool was_up = std::exchange(is_up_, false);
+    aside_.join();
     if (was_up) spdlog::info("{} is going down", setup_.name());
     // Hooks may use the tunnel until it is taken from them.
     if (tunnel_) {
@@ -173,7 +257,9 @@ class Run {
   std::optional<asio::posix::stream_descriptor> rules_ready_;
   asio::steady_timer rules_timer_{io_};
   LogLimit rules_log_{1, std::chrono::seconds(60)};
+  asio::thread_pool aside_{1};
   bool is_up_ = false;
+  bool is_reloading_ = false;
   bool is_signalled_ = false;
 };
 

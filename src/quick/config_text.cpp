@@ -68,17 +68,17 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   if (config.insecure) out.line("Insecure", "yes");
 }
 
-std::string endpoint_text(const EndpointName& endpoint) {
-  if (endpoint.literal) return endpoint.literal->to_string();
-  const bool is_v6 = endpoint.host.find(':') != std::string::npos;
-  return (is_v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
-}
-
 void fail(const std::string& path) {
   throw std::system_error(errno, std::system_category(), "writing " + printable(path));
 }
 
 }  // namespace
+
+std::string endpoint_text(const EndpointName& endpoint) {
+  if (endpoint.literal) return endpoint.literal->to_string();
+  const bool is_v6 = endpoint.host.find(':') != std::string::npos;
+  return (is_v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
+}
 
 WipedString to_text(const Config& config, ConfigText kind) {
   const bool is_whole = kind == ConfigText::Whole;

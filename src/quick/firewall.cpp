@@ -54,7 +54,8 @@ std::string firewall_commands(Family family, const std::string& device, std::spa
   const std::string ip = word_for(family);
   const std::string table = table_of(family, device);
   const std::string number = std::to_string(mark);
-  std::string commands = "add table " + table + "\n";
+  // Added first so that there is one to delete.
+  std::string commands = "add table " + table + "\ndelete table " + table + "\nadd table " + table + "\n";
   commands += "add chain " + table + " preraw { type filter hook prerouting priority -300; }\n";
   commands += "add chain " + table + " premangle { type filter hook prerouting priority -150; }\n";
   commands += "add chain " + table + " postmangle { type filter hook postrouting priority -150; }\n";

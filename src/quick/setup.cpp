@@ -8,9 +8,12 @@
 #include "culvert/base/printable.hpp"
 #include "culvert/io/sysctl.hpp"
 #include "culvert/protocol/limits.hpp"
+#include "culvert/quick/control_client.hpp"
+#include "culvert/quick/current_config.hpp"
 #include "culvert/quick/firewall.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
+#include "joined.hpp"
 #include "overhead.hpp"
 
 namespace culvert {
@@ -39,12 +42,6 @@ std::vector<Family> families_of_default_routes(const Config& config) {
   return families;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
 bool is_pre_down(const Undo& undo) {
   const auto* hooks = std::get_if<RunHooks>(&undo);
   return hooks && hooks->key == "PreDown";
@@ -69,12 +66,15 @@ QuickSetup::QuickSetup(const Config& config, std::string name, Options options)
       socket_namespace_(open_namespace(config.socket_namespace)),
       folder_(options_.folder),
       programs_(name_) {
-  if (!config.dns.empty() && device_namespace_.identity() != NetworkNamespace::current().identity()) {
-    throw ConfigError(config.path, 0, 0,
-                      "DNS = " + joined(config.dns) +
-                          " would be set for this namespace, but the device is in another: take the line out and write "
-                          "the servers to /etc/netns/NAME/resolv.conf, where `ip netns exec NAME` looks");
-  }
+  refuse_dns_elsewhere(config);
+}
+
+void QuickSetup::refuse_dns_elsewhere(const Config& config) const {
+  if (config.dns.empty() || device_namespace_.identity() == NetworkNamespace::current().identity()) return;
+  throw ConfigError(config.path, 0, 0,
+                    "DNS = " + joined(config.dns) +
+                        " would be set for this namespace, but the device is in another: take the line out and write "
+                        "the servers to /etc/netns/NAME/resolv.conf, where `ip netns exec NAME` looks");
 }
 
 DeviceSetup QuickSetup::setup() {
@@ -92,8 +92,11 @@ void QuickSetup::announce(std::string_view what) const {
 }
 
 void QuickSetup::step(const std::string& what, std::optional<Undo> undo, const std::function<void()>& act) {
-  if (undo) {
-    entries_.undos.push_back(std::move(*undo));
+  if (undo && std::ranges::find(entries_.undos, *undo) == entries_.undos.end()) {
+    // PreDown comes first on the way down, whenever the rest was done.
+    auto place = entries_.undos.end();
+    while (place != entries_.undos.begin() && is_pre_down(*std::prev(place))) --place;
+    entries_.undos.insert(place, std::move(*undo));
     folder_.write(entries_);
   }
   announce(what);
@@ -157,7 +160,7 @@ void QuickSetup::run_hooks(const Config& config, std::string_view key, const std
   }
 }
 
-void QuickSetup::decide_mtu(Config& config) {
+void QuickSetup::decide_mtu(Config& config) const {
   if (config.mtu) return;
   const ScopedNamespace inside(socket_namespace_);
   Netlink netlink;
@@ -178,14 +181,17 @@ void QuickSetup::decide_mtu(Config& config) {
   config.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(mtu, 65535));
 }
 
-void QuickSetup::decide_policy(Config& config) {
-  std::vector<Family> families = families_of_default_routes(config);
+std::vector<Family> QuickSetup::default_route_families(const Config& config) const {
   const bool is_one_namespace = device_namespace_.identity() == socket_namespace_.identity();
-  if (families.empty() || config.table.kind != RouteTable::Kind::Auto || !is_one_namespace) return;
-  // Others decide at the same time.
-  const UniqueFd lock = folder_.lock();
+  if (config.table.kind != RouteTable::Kind::Auto || !is_one_namespace) return {};
+  std::vector<Family> families = families_of_default_routes(config);
   const ScopedNamespace inside(device_namespace_);
   if (!has_ipv6(name_)) std::erase(families, Family::V6);
+  return families;
+}
+
+std::uint32_t QuickSetup::mark_for(const Config& config) const {
+  const ScopedNamespace inside(device_namespace_);
   Netlink netlink;
   std::vector<std::uint32_t> taken = netlink.tables_in_use();
   for (const Family family : {Family::V4, Family::V6}) {
@@ -199,22 +205,33 @@ void QuickSetup::decide_policy(Config& config) {
                                " is that of tunnel " + other.name + ": two with default routes need two marks");
     }
   }
-  std::uint32_t mark = config.firewall_mark.value_or(0);
-  if (mark == 0) {
-    mark = first_table;
-    while (std::ranges::find(taken, mark) != taken.end()) ++mark;
-  }
-  config.firewall_mark = mark;
-  policy_ = DefaultRoutePolicy{mark, std::move(families)};
-  entries_.table = mark;
+  if (config.firewall_mark.value_or(0) != 0) return *config.firewall_mark;
+  if (policy_) return policy_->mark;
+  std::uint32_t mark = first_table;
+  while (std::ranges::find(taken, mark) != taken.end()) ++mark;
+  return mark;
+}
+
+std::optional<DefaultRoutePolicy> QuickSetup::policy_of(const Config& completed) const {
+  std::vector<Family> families = default_route_families(completed);
+  if (families.empty()) return std::nullopt;
+  return DefaultRoutePolicy{completed.firewall_mark.value_or(0), std::move(families)};
+}
+
+void QuickSetup::decide_policy(Config& config) {
+  if (default_route_families(config).empty()) return;
+  // Others decide at the same time.
+  const UniqueFd lock = folder_.lock();
+  config.firewall_mark = mark_for(config);
+  policy_ = policy_of(config);
+  entries_.table = policy_->mark;
   folder_.write(entries_);
 }
 
 void QuickSetup::finish_up(const Config& config) {
   raise_dns(config);
   if (policy_) {
-    const ScopedNamespace inside(device_namespace_);
-    raise_policy(config);
+    for (const Family family : policy_->families) raise_policy(config, family);
   }
   if (!config.pre_down.empty()) entries_.undos.push_back(RunHooks{"PreDown", config.pre_down});
   arm_post_down(config);
@@ -235,31 +252,29 @@ void QuickSetup::raise_dns(const Config& config) {
   step("set DNS", plan, [&] { set_dns(*plan, config.dns, programs_, options_.dns); });
 }
 
-void QuickSetup::raise_policy(const Config& config) {
+void QuickSetup::raise_policy(const Config& config, Family family) {
+  const ScopedNamespace inside(device_namespace_);
   Netlink netlink;
-  for (const Family family : policy_->families) {
-    if (family == Family::V4) raise_src_valid_mark();
-    step("add packet filter rules", RemoveFirewall{family, name_},
-         [&] { add_firewall(family, name_, config.addresses, policy_->mark); });
-    // The one that keeps the way to the local network comes first, so that this is never cut.
-    const std::uint32_t before = first_rule_priority(netlink, family);
-    const RoutingRule local{.family = family,
-                            .priority = before - 2,
-                            .table = Route{}.table,
-                            .unless_mark = {},
-                            .suppress_prefix_length = 0};
-    const RoutingRule tunnel{.family = family,
-                             .priority = before - 1,
-                             .table = policy_->mark,
-                             .unless_mark = policy_->mark,
-                             .suppress_prefix_length = {}};
-    for (const RoutingRule& rule : {local, tunnel}) {
-      step("add a routing rule", RemoveRule{rule}, [&] { netlink.add_rule(rule); });
-    }
+  if (family == Family::V4) raise_src_valid_mark();
+  step("add packet filter rules", RemoveFirewall{family, name_},
+       [&] { add_firewall(family, name_, config.addresses, policy_->mark); });
+  // The one that keeps the way to the local network comes first, so that this is never cut.
+  const std::uint32_t before = first_rule_priority(netlink, family);
+  const RoutingRule local{
+      .family = family, .priority = before - 2, .table = Route{}.table, .unless_mark = {}, .suppress_prefix_length = 0};
+  const RoutingRule tunnel{.family = family,
+                           .priority = before - 1,
+                           .table = policy_->mark,
+                           .unless_mark = policy_->mark,
+                           .suppress_prefix_length = {}};
+  for (const RoutingRule& rule : {local, tunnel}) {
+    step("add a routing rule", RemoveRule{rule}, [&] { netlink.add_rule(rule); });
   }
 }
 
 void QuickSetup::raise_src_valid_mark() {
+  const auto is_restore = [](const Undo& undo) { return std::holds_alternative<RestoreSourceValidMark>(undo); };
+  if (std::ranges::any_of(entries_.undos, is_restore)) return;
   const UniqueFd lock = folder_.lock();
   std::string before = read_sysctl(src_valid_mark);
   for (const JournalEntries& other : folder_.others(name_)) {
@@ -270,6 +285,122 @@ void QuickSetup::raise_src_valid_mark() {
   }
   step("let the reverse path filter see marks", RestoreSourceValidMark{before},
        [] { write_sysctl(src_valid_mark, "1"); });
+}
+
+void QuickSetup::complete(const Config& before, Config& wanted) const {
+  if (wanted.device_namespace != before.device_namespace || wanted.socket_namespace != before.socket_namespace) {
+    throw ConfigError(wanted.path, 0, 0,
+                      "Namespace and SocketNamespace cannot be changed while the tunnel is up: culvert down " + name_ +
+                          " and culvert up");
+  }
+  refuse_dns_elsewhere(wanted);
+  decide_mtu(wanted);
+  if (!default_route_families(wanted).empty()) wanted.firewall_mark = mark_for(wanted);
+}
+
+std::vector<Route> QuickSetup::routes_of(const Config& completed) const {
+  return culvert::routes_of(completed, table_of(completed));
+}
+
+std::uint32_t QuickSetup::table_of(const Config& completed) const {
+  const auto policy = policy_of(completed);
+  return policy ? policy->mark : DeviceSetup{}.default_route_table;
+}
+
+void QuickSetup::look(PresentState& present) const {
+  take_device_state(present.device, ask_tunnel(name_, "get=1\n\n"), 0);
+  const ScopedNamespace inside(device_namespace_);
+  Netlink netlink;
+  const auto link = netlink.find_link(name_);
+  if (!link) throw std::runtime_error("there is no device " + name_);
+  present.mtu = link->mtu;
+  present.addresses = netlink.addresses(link->index);
+  present.routes = netlink.routes(link->index);
+}
+
+void QuickSetup::change(const Config& before, const Config& wanted) {
+  try {
+    change_to(before, wanted);
+  } catch (...) {
+    const auto failure = std::current_exception();
+    try {
+      change_to(wanted, before);
+    } catch (const std::exception& error) {
+      spdlog::warn("{}: going back to what was before: {}", name_, error.what());
+    }
+    std::rethrow_exception(failure);
+  }
+}
+
+void QuickSetup::change_to(const Config& before, const Config& wanted) {
+  announce("change the device");
+  change_device(name_, device_namespace_, before, table_of(before), wanted, table_of(wanted));
+  change_policy(wanted);
+  change_dns(before, wanted);
+  change_hooks(wanted);
+}
+
+void QuickSetup::change_policy(const Config& wanted) {
+  const auto next = policy_of(wanted);
+  policy_ = next;
+  entries_.table = next ? next->mark : 0;
+  save_journal();
+  for (const Family family : {Family::V4, Family::V6}) {
+    const bool is_wanted = next && std::ranges::find(next->families, family) != next->families.end();
+    std::vector<Undo> old;
+    std::ranges::copy_if(entries_.undos, std::back_inserter(old), [family](const Undo& undo) {
+      const auto* remove = std::get_if<RemoveRule>(&undo);
+      return remove && remove->rule.family == family;
+    });
+    const bool stays = is_wanted && old.size() == 2 && std::ranges::any_of(old, [&next](const Undo& undo) {
+                         return std::get<RemoveRule>(undo).rule.table == next->mark;
+                       });
+    if (stays) {
+      old.clear();
+      step("change packet filter rules", std::nullopt, [&] {
+        const ScopedNamespace inside(device_namespace_);
+        add_firewall(family, name_, wanted.addresses, next->mark);
+      });
+    } else if (is_wanted) {
+      raise_policy(wanted, family);
+    }
+    // Only now, so that no packet finds a moment without rules.
+    undo_those([&](const Undo& undo) {
+      if (std::ranges::find(old, undo) != old.end()) return true;
+      if (is_wanted) return false;
+      const auto* firewall = std::get_if<RemoveFirewall>(&undo);
+      return (firewall && firewall->family == family) ||
+             (family == Family::V4 && std::holds_alternative<RestoreSourceValidMark>(undo));
+    });
+  }
+}
+
+void QuickSetup::change_dns(const Config& before, const Config& wanted) {
+  if (before.dns == wanted.dns) return;
+  const auto is_dns = [](const Undo& undo) {
+    return std::holds_alternative<RemoveFromResolvconf>(undo) || std::holds_alternative<RevertResolved>(undo);
+  };
+  if (wanted.dns.empty()) return undo_those(is_dns);
+  raise_dns(wanted);
+}
+
+void QuickSetup::change_hooks(const Config& wanted) {
+  std::erase_if(entries_.undos, [](const Undo& undo) { return std::holds_alternative<RunHooks>(undo); });
+  if (!wanted.pre_down.empty()) entries_.undos.push_back(RunHooks{"PreDown", wanted.pre_down});
+  arm_post_down(wanted);
+  folder_.write(entries_);
+}
+
+void QuickSetup::undo_those(const std::function<bool(const Undo&)>& is_meant) {
+  const ScopedNamespace inside(device_namespace_);
+  for (std::size_t at = entries_.undos.size(); at-- > 0;) {
+    const Undo undo = entries_.undos[at];
+    if (!is_meant(undo)) continue;
+    announce("undo a step");
+    if (!is_needed_by_others(undo, entries_.where, folder_.others(name_))) perform(undo, programs_, options_.dns);
+    entries_.undos.erase(entries_.undos.begin() + static_cast<std::ptrdiff_t>(at));
+    folder_.write(entries_);
+  }
 }
 
 RuleMonitor QuickSetup::watch_rules() const {

@@ -84,6 +84,15 @@ class Request {
 
 }  // namespace
 
+bool ReloadRequest::read_line(std::string_view line) {
+  if (line.starts_with("file=/")) {
+    path = line.substr(5);
+    return true;
+  }
+  if (line == "dry_run=true") dry_run = true;
+  return line == "dry_run=true";
+}
+
 /// Lines on their way to a client, in locked memory, sent whenever there is no room for another.
 class ControlSocket::Answer {
  public:
@@ -210,10 +219,11 @@ asio::awaitable<void> ControlSocket::serve(std::shared_ptr<stream_protocol::sock
       if (!stopped) client->close(stopped);
     });
   };
-  enum class Reading { Operation, Get, Set } reading = Reading::Operation;
+  enum class Reading { Operation, Get, Set, Reload } reading = Reading::Operation;
   Request request;
   Answer answer(*client, expect_progress);
   UapiReader change;
+  ReloadRequest reload;
   UapiError error = UapiError::None;
 
   const auto make_change = [&]() -> int {
@@ -229,9 +239,21 @@ asio::awaitable<void> ControlSocket::serve(std::shared_ptr<stream_protocol::sock
           reading = Reading::Get;
         } else if (*line == "set=1") {
           reading = Reading::Set;
+        } else if (*line == "culvert_reload=1") {
+          reading = Reading::Reload;
         } else if (!line->empty()) {
           co_return;
         }
+      } else if (reading == Reading::Reload) {
+        if (!line->empty()) {
+          if (!reload.read_line(*line)) co_return;
+          continue;
+        }
+        reading = Reading::Operation;
+        // However long it takes: the client's own patience ends it.
+        timer.cancel();
+        if (!co_await answer_reload(reload, answer)) co_return;
+        reload = {};
       } else if (reading == Reading::Get) {
         if (!line->empty()) co_return;
         reading = Reading::Operation;
@@ -257,6 +279,26 @@ asio::awaitable<void> ControlSocket::serve(std::shared_ptr<stream_protocol::sock
     if (failed) co_return;
     request.arrived(size);
   }
+}
+
+asio::awaitable<bool> ControlSocket::answer_reload(const ReloadRequest& request, Answer& answer) {
+  if (!on_reload || request.path.empty()) {
+    answer.append("culvert_error=this tunnel is not run from a file\nerrno={}\n\n", EOPNOTSUPP);
+    co_return co_await answer.send();
+  }
+  const ReloadAnswer result = co_await on_reload(request);
+  for (const std::string& difference : result.differences) {
+    // A peer's prefixes may be many.
+    for (std::string_view rest = difference; !rest.empty();
+         rest.remove_prefix(std::min(rest.size(), line_size_max / 2))) {
+      const bool is_whole = rest.size() <= line_size_max / 2;
+      answer.append("{}={}\n", is_whole ? "culvert_difference" : "culvert_part", rest.substr(0, line_size_max / 2));
+      if (answer.is_full() && !co_await answer.send()) co_return false;
+    }
+  }
+  if (!result.error.empty()) answer.append("culvert_error={}\n", result.error.substr(0, line_size_max));
+  answer.append("errno={}\n\n", result.error.empty() ? 0 : EINVAL);
+  co_return co_await answer.send();
 }
 
 asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {

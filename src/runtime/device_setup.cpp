@@ -56,6 +56,43 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   return device;
 }
 
+void change_device(const std::string& name, const NetworkNamespace& where, const Config& before,
+                   std::uint32_t table_before, const Config& wanted, std::uint32_t wanted_table) {
+  const ScopedNamespace inside(where);
+  Netlink netlink;
+  const auto link = netlink.find_link(name);
+  if (!link) throw std::system_error(std::make_error_code(std::errc::no_such_device), "changing device " + name);
+  // First, because an MTU below IPv6's least takes away all that is IPv6.
+  const std::uint32_t mtu = wanted.mtu.value_or(limits::default_mtu);
+  if (link->mtu != mtu) netlink.set_mtu(link->index, mtu);
+  const bool with_v6 = has_ipv6(name);
+  const auto is_possible = [with_v6](const Prefix& prefix) { return prefix.address.is_v4() || with_v6; };
+  const auto is_in = [](const auto& all, const auto& one) { return std::ranges::find(all, one) != all.end(); };
+
+  const std::vector<Route> wanted_routes = routes_of(wanted, wanted_table);
+  const std::set<Route> kept(wanted_routes.begin(), wanted_routes.end());
+  std::vector<Route> routes = netlink.routes(link->index);
+  std::set<Route> present(routes.begin(), routes.end());
+  for (const Route& route : routes_of(before, table_before)) {
+    if (present.contains(route) && !kept.contains(route)) netlink.remove_route(link->index, route);
+  }
+  const std::vector<Prefix> addresses = netlink.addresses(link->index);
+  for (const Prefix& address : before.addresses) {
+    if (is_in(addresses, address) && !is_in(wanted.addresses, address)) netlink.remove_address(link->index, address);
+  }
+  // Asked again, because with the first IPv4 address of a network the kernel may remove the others, and with an address
+  // the routes it implies.
+  const std::vector<Prefix> left = netlink.addresses(link->index);
+  for (const Prefix& address : wanted.addresses) {
+    if (is_possible(address) && !is_in(left, address)) netlink.add_address(link->index, address);
+  }
+  routes = netlink.routes(link->index);
+  present = {routes.begin(), routes.end()};
+  for (const Route& route : wanted_routes) {
+    if (is_possible(route.destination) && !present.contains(route)) netlink.add_route(link->index, route);
+  }
+}
+
 std::vector<Route> routes_of(const Config& config, std::uint32_t default_route_table) {
   std::vector<Route> routes;
   if (config.table.kind == RouteTable::Kind::Off) return routes;

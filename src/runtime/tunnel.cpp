@@ -2,6 +2,7 @@
 #include "culvert/runtime/tunnel.hpp"
 
 #include <system_error>
+#include <unordered_set>
 
 #include "culvert/config/change_of.hpp"
 #include "culvert/crypto/aead.hpp"
@@ -52,29 +53,74 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
       device_retry_(io) {
   device_.on_event = [this](const Event& event) { on_event(event); };
   device_.on_device_lost = [this] { restore_tun(); };
-  apply_config();
+  label(config_);
+  // Neither port nor mark changes, so nothing can be refused.
+  (void)device_.apply(change_of(config_));
   warn_if_insecure(config_);
   if (!secrets_are_locked()) {
     spdlog::warn("keys could not be locked in memory (see ulimit -l): they may be written to swap");
   }
   device_.carry(&*tun_);
-  for (const PeerConfig& peer : config_.peers) {
-    if (peer.endpoint) endpoints_.follow(peer.public_key, *peer.endpoint, peer.persistent_keepalive);
-  }
+  follow({}, config_);
 }
 
 Tunnel::~Tunnel() {
   device_.carry(nullptr);
 }
 
-void Tunnel::apply_config() {
-  device_.labels.device_namespace = config_.device_namespace;
-  device_.labels.socket_namespace = config_.socket_namespace;
-  for (const PeerConfig& peer : config_.peers) {
+void Tunnel::label(const Config& config) {
+  device_.labels = {};
+  device_.labels.device_namespace = config.device_namespace;
+  device_.labels.socket_namespace = config.socket_namespace;
+  for (const PeerConfig& peer : config.peers) {
     if (!peer.name.empty()) device_.labels.peers[peer.public_key] = peer.name;
   }
-  // Neither port nor mark changes, so nothing can be refused.
-  (void)device_.apply(change_of(config_));
+}
+
+void Tunnel::follow(const Config& before, const Config& now) {
+  std::unordered_set<PublicKey> named;
+  for (const PeerConfig& peer : now.peers) {
+    if (!peer.endpoint) continue;
+    named.insert(peer.public_key);
+    endpoints_.follow(peer.public_key, *peer.endpoint, peer.persistent_keepalive);
+  }
+  for (const PeerConfig& peer : before.peers) {
+    if (!named.contains(peer.public_key)) endpoints_.forget(peer.public_key);
+  }
+}
+
+Result<void> Tunnel::apply(const Config& wanted) {
+  std::unordered_map<PublicKey, const PeerConfig*> known;
+  for (const PeerConfig& peer : config_.peers) known.emplace(peer.public_key, &peer);
+  DeviceChange change = change_of(wanted);
+  // A hook may have set it.
+  if (wanted.private_key.is_zero()) change.private_key.reset();
+  change.firewall_mark = wanted.firewall_mark.value_or(0);
+  for (std::size_t i = 0; i < wanted.peers.size(); ++i) {
+    const auto found = known.find(wanted.peers[i].public_key);
+    const bool is_there = found != known.end() && device_.engine().find_peer(wanted.peers[i].public_key);
+    if (is_there && found->second->endpoint == wanted.peers[i].endpoint) change.peers[i].endpoint.reset();
+  }
+  if (const auto done = device_.apply(std::move(change)); !done) return done;
+  label(wanted);
+  follow(config_, wanted);
+  return {};
+}
+
+void Tunnel::keep(Config config, std::uint32_t default_route_table) {
+  config_ = std::move(config);
+  setup_.default_route_table = default_route_table;
+}
+
+void Tunnel::go_back(const Config& was) {
+  DeviceChange change = change_of(was);
+  change.cipher = config_.cipher;
+  change.firewall_mark = was.firewall_mark.value_or(0);
+  if (const auto done = device_.apply(std::move(change)); !done) {
+    spdlog::warn("{}: going back to what was before: {}", name_, done.error().message());
+  }
+  label(config_);
+  follow(was, config_);
 }
 
 void Tunnel::on_event(const Event& event) {

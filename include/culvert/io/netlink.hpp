@@ -24,6 +24,7 @@ struct Link {
 struct Route {
   Prefix destination;
   std::uint32_t table = 254;  ///< RT_TABLE_MAIN
+  friend auto operator<=>(const Route&, const Route&) = default;
 };
 
 /// A rule that sends lookups to a routing table, as `ip rule add [not fwmark MARK] table TABLE pref PRIORITY

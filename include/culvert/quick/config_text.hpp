@@ -13,6 +13,9 @@ enum class ConfigText : std::uint8_t {
   ForWg,  ///< what `wg setconf` takes
 };
 
+/// As the key Endpoint takes it.
+[[nodiscard]] std::string endpoint_text(const EndpointName& endpoint);
+
 /// Holds keys.
 [[nodiscard]] WipedString to_text(const Config& config, ConfigText kind);
 

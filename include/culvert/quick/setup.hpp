@@ -12,6 +12,7 @@
 #include "culvert/config/config_file.hpp"
 #include "culvert/io/rule_monitor.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/quick/difference.hpp"
 #include "culvert/quick/dns.hpp"
 #include "culvert/quick/journal.hpp"
 #include "culvert/quick/program.hpp"
@@ -51,6 +52,18 @@ class QuickSetup {
   /// DNS, packet filter, rules, PostUp. The device is at work meanwhile, so that hooks may use it.
   void finish_up(const Config& config);
 
+  /// Fills in the MTU and mark of another file that shall take the place of `before`, as prepare() does; changes
+  /// nothing. Throws ConfigError for what only a tunnel that goes down and up again can change.
+  void complete(const Config& before, Config& wanted) const;
+  /// The routes of a completed file.
+  [[nodiscard]] std::vector<Route> routes_of(const Config& completed) const;
+  /// Only while up: makes what was done for `before` fit `wanted`, which is completed: addresses, routes, MTU, DNS,
+  /// rules and packet filter, and the hooks of the way down. Throws what stood in the way, with everything as before as
+  /// far as that could be.
+  void change(const Config& before, const Config& wanted);
+  /// Fills in what is there now. The device's thread answers meanwhile. Throws std::exception.
+  void look(PresentState& present) const;
+
   /// Whether there are routing rules of ours.
   [[nodiscard]] bool has_rules() const noexcept { return policy_ && !policy_->families.empty(); }
   /// Watches the namespace in which they are. Throws std::system_error.
@@ -75,10 +88,20 @@ class QuickSetup {
   void begin_journal(const Config& config);
   void arm_post_down(const Config& config);
   void run_hooks(const Config& config, std::string_view key, const std::vector<std::string>& lines);
+  [[nodiscard]] std::vector<Family> default_route_families(const Config& config) const;
+  void refuse_dns_elsewhere(const Config& config) const;
+  [[nodiscard]] std::uint32_t mark_for(const Config& config) const;
+  [[nodiscard]] std::uint32_t table_of(const Config& completed) const;
+  [[nodiscard]] std::optional<DefaultRoutePolicy> policy_of(const Config& completed) const;
   void decide_policy(Config& config);
-  void decide_mtu(Config& config);
+  void decide_mtu(Config& config) const;
+  void change_to(const Config& before, const Config& wanted);
+  void change_dns(const Config& before, const Config& wanted);
+  void change_policy(const Config& wanted);
+  void change_hooks(const Config& wanted);
+  void undo_those(const std::function<bool(const Undo&)>& is_meant);
   void raise_dns(const Config& config);
-  void raise_policy(const Config& config);
+  void raise_policy(const Config& config, Family family);
   void raise_src_valid_mark();
   void undo_last() noexcept;
   void note_failure(const std::string& what);

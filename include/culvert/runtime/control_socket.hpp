@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "culvert/io/unique_fd.hpp"
 #include "culvert/runtime/device.hpp"
@@ -22,9 +23,22 @@ namespace culvert {
 /// Where WireGuard's tools look for sockets.
 inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
 
+/// A file to be put in force on a running tunnel.
+struct ReloadRequest {
+  std::string path;      ///< absolute
+  bool dry_run = false;  ///< only tell the differences
+  /// "file=PATH" or "dry_run=true"; false for anything else.
+  [[nodiscard]] bool read_line(std::string_view line);
+};
+struct ReloadAnswer {
+  std::vector<std::string> differences;  ///< each a printable line
+  std::string error;                     ///< a printable line; empty: done
+};
+
 /// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: get=1 and set=1, any number
 /// of them on one connection. A set is one transaction: it is read to its end and checked before any of it is made.
-/// What get answers has keys of our own, prefixed culvert_, that `wg` passes over. A client that is slow, silent or
+/// What get answers has keys of our own, prefixed culvert_, that `wg` passes over. A third
+/// operation, culvert_reload=1, is ours. A client that is slow, silent or
 /// talks nonsense holds up only itself: of more than clients_max the one that has been silent for longest is closed,
 /// and so is one that has not asked or not read for `patience`. Lives on the io_context's thread.
 class ControlSocket {
@@ -44,6 +58,9 @@ class ControlSocket {
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;
 
+  /// What culvert_reload=1 does; refused when not set. The request outlives the answer.
+  std::function<boost::asio::awaitable<ReloadAnswer>(const ReloadRequest&)> on_reload;
+
   /// Calls `removed` once when the socket file is removed or replaced. Throws std::system_error.
   void watch_file(std::function<void()> removed);
 
@@ -52,6 +69,7 @@ class ControlSocket {
   boost::asio::awaitable<void> accept_clients();
   boost::asio::awaitable<void> serve(std::shared_ptr<boost::asio::local::stream_protocol::socket> client);
   boost::asio::awaitable<bool> answer_get(Answer& answer);
+  boost::asio::awaitable<bool> answer_reload(const ReloadRequest& request, Answer& answer);
   boost::asio::awaitable<void> follow_file(std::function<void()> removed);
 
   boost::asio::io_context& io_;

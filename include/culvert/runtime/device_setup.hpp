@@ -26,6 +26,12 @@ struct DeviceSetup {
 [[nodiscard]] TunDevice set_up_device(const std::string& name, const Config& config, const NetworkNamespace& where,
                                       const DeviceSetup& setup = {});
 
+/// Makes of device `name`, set up with `before` (and its default routes in `table_before`), what `wanted` asks for.
+/// Only what one of both asks for is touched; what is missing although both ask for it is made again. Throws
+/// std::system_error, with a part of it done.
+void change_device(const std::string& name, const NetworkNamespace& where, const Config& before,
+                   std::uint32_t table_before, const Config& wanted, std::uint32_t wanted_table);
+
 /// The routes that AllowedIPs and Table ask for: one per distinct prefix, without those that the interface's own
 /// addresses imply.
 [[nodiscard]] std::vector<Route> routes_of(const Config& config, std::uint32_t default_route_table = 254);

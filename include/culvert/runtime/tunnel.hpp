@@ -31,6 +31,14 @@ class Tunnel {
   [[nodiscard]] const Config& config() const noexcept { return config_; }
   [[nodiscard]] Device& device() noexcept { return device_; }
 
+  /// Puts keys, port, mark and peers of `wanted` in force between two packets, or nothing of it and returns why. Peers
+  /// that stay keep their sessions; their endpoint changes only if the file's differs from that of config().
+  [[nodiscard]] Result<void> apply(const Config& wanted);
+  /// `config`, which is in force, is what counts from now on; its default routes are in `default_route_table`.
+  void keep(Config config, std::uint32_t default_route_table);
+  /// Back to what the device had before apply(): `was` says so, with the endpoints of that moment.
+  void go_back(const Config& was);
+
  private:
   /// What the runtime keeps about a peer beside the engine.
   struct PeerState {
@@ -38,7 +46,8 @@ class Tunnel {
     LogLimit mismatch_log{1, std::chrono::seconds(60)};
   };
 
-  void apply_config();
+  void follow(const Config& before, const Config& now);
+  void label(const Config& config);
   void on_event(const Event& event);
   void restore_tun();
 

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <optional>
+#include <regex>
 #include <system_error>
 
 #include "support/captured_log.hpp"
@@ -181,6 +182,148 @@ TEST_F(QuickSetupTest, lets_the_next_undo_everything_when_killed_at_any_step) {
       EXPECT_EQ(state(), before) << "after a kill at step " << fatal << ", "
                                  << (fatal < steps.size() ? steps[fatal] : "up");
     }
+  });
+}
+
+// - another file, while up
+
+/// What the caller of a reload does with a tunnel that is up.
+void change_while_up(QuickSetup& setup, const Config& before, Config& wanted) {
+  setup.complete(before, wanted);
+  setup.change(before, wanted);
+}
+
+class QuickSetupChangeTest : public QuickSetupTest {
+ protected:
+  /// Up with `before`, then `act`, then down.
+  void while_up_with(Config before, QuickSetup::Options options,
+                     const std::function<void(QuickSetup&, const Config&)>& act) {
+    QuickSetup setup(before, "quick0", std::move(options));
+    setup.prepare(before);
+    std::optional<TunDevice> tun(set_up_device("quick0", before, NetworkNamespace::current(), setup.setup()));
+    setup.finish_up(before);
+    act(setup, before);
+    setup.begin_down();
+    tun.reset();
+    EXPECT_TRUE(setup.end_down());
+  }
+
+  Config plain_config() { return config_of("Address = 10.9.0.1/24, 10.9.1.1/24\nMTU = 1380\n", "10.3.0.0/16"); }
+};
+
+TEST_F(QuickSetupChangeTest, makes_of_one_file_what_coming_up_with_the_other_makes) {
+  in_network([&] {
+    const QuickSetup::Options with_dns = options();
+    const auto network = [] {
+      return output_of(
+          "ip -o addr show quick0 | grep -v ' fe80'; ip -4 route show table all | grep quick0; "
+          "ip -6 route show table all | grep quick0 | grep -v fe80; ip rule; nft list ruleset");
+    };
+    const auto up_with = [&](Config config) {
+      std::string seen;
+      while_up_with(std::move(config), with_dns, [&](QuickSetup&, const Config&) { seen = network(); });
+      // The kernel counts devices, and nothing else may tell two of them apart.
+      return std::regex_replace(seen, std::regex("(^|\n)[0-9]+: quick0"), "$1quick0");
+    };
+    const auto change = [&](Config from, Config to) {
+      std::string seen;
+      while_up_with(std::move(from), with_dns, [&](QuickSetup& setup, const Config& before) {
+        change_while_up(setup, before, to);
+        seen = network();
+      });
+      return std::regex_replace(seen, std::regex("(^|\n)[0-9]+: quick0"), "$1quick0");
+    };
+    EXPECT_EQ(change(plain_config(), full_config()), up_with(full_config()));
+    EXPECT_EQ(change(full_config(), plain_config()), up_with(plain_config()));
+  });
+}
+
+TEST_F(QuickSetupChangeTest, leaves_all_as_it_was_when_any_step_fails) {
+  in_network([&] {
+    const QuickSetup::Options with_dns = options();
+    for (const bool to_full : {true, false}) {
+      bool has_come_to_the_end = false;
+      for (std::size_t failing = 0; !has_come_to_the_end; ++failing) {
+        ASSERT_LT(failing, 50u);
+        std::optional<std::size_t> left;
+        QuickSetup::Options failing_options = with_dns;
+        failing_options.before_step = [&](std::string_view) {
+          if (left && (*left)-- == 0) {
+            left.reset();
+            throw std::runtime_error("injected");
+          }
+        };
+        Config wanted = to_full ? full_config() : plain_config();
+        while_up_with(to_full ? plain_config() : full_config(), failing_options,
+                      [&](QuickSetup& setup, const Config& before) {
+                        // Only the order of rules counts.
+                        const auto state_now = [this] {
+                          return std::regex_replace(state(), std::regex("\n327[0-6][0-5]:"), "\nrule:");
+                        };
+                        const std::string was = state_now();
+                        setup.complete(before, wanted);
+                        left = failing;
+                        try {
+                          setup.change(before, wanted);
+                          has_come_to_the_end = true;
+                        } catch (const std::runtime_error&) {
+                          EXPECT_EQ(state_now(), was) << "after a failure at step " << failing;
+                        }
+                        left.reset();
+                      });
+      }
+    }
+  });
+}
+
+TEST_F(QuickSetupChangeTest, is_undone_by_the_next_when_killed_at_any_step) {
+  in_network([&] {
+    const JournalFolder folder(directory_.file("journals"));
+    const QuickSetup::Options with_dns = options();
+    const std::string before_all = state();
+    for (const bool to_full : {true, false}) {
+      bool has_come_to_the_end = false;
+      for (std::size_t fatal = 0; !has_come_to_the_end; ++fatal) {
+        ASSERT_LT(fatal, 50u);
+        const pid_t child = ::fork();
+        if (child == 0) {
+          std::optional<std::size_t> left;
+          QuickSetup::Options fatal_options = with_dns;
+          fatal_options.before_step = [&](std::string_view) {
+            if (left && (*left)-- == 0) ::raise(SIGKILL);
+          };
+          while_up_with(to_full ? plain_config() : full_config(), fatal_options,
+                        [&](QuickSetup& setup, const Config& before) {
+                          Config wanted = to_full ? full_config() : plain_config();
+                          setup.complete(before, wanted);
+                          left = fatal;
+                          setup.change(before, wanted);
+                          ::raise(SIGTERM);
+                        });
+        }
+        int status = 0;
+        ASSERT_EQ(::waitpid(child, &status, 0), child);
+        ASSERT_TRUE(WIFSIGNALED(status));
+        has_come_to_the_end = WTERMSIG(status) == SIGTERM;
+        (void)clean_up_after(folder, "quick0", with_dns.dns);
+        // A hook of PostUp that only PreDown takes back is not the tunnel's to undo once the new file has no PreDown.
+        output_of("ip route del 10.77.0.0/16 dev up0 2>/dev/null; rm -f " + directory_.file("mark-") + "*");
+        EXPECT_EQ(state(), before_all) << "after a kill at step " << fatal;
+      }
+    }
+  });
+}
+
+TEST_F(QuickSetupChangeTest, needs_a_new_start_for_another_namespace) {
+  in_network([&] {
+    while_up_with(plain_config(), options(), [&](QuickSetup& setup, const Config& before) {
+      Config wanted = plain_config();
+      wanted.socket_namespace = "pid:1";
+      EXPECT_THROW(setup.complete(before, wanted), ConfigError);
+      wanted = plain_config();
+      wanted.device_namespace = "pid:1";
+      EXPECT_THROW(setup.complete(before, wanted), ConfigError);
+    });
   });
 }
 
