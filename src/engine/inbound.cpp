@@ -43,7 +43,11 @@ void Engine::on_initiation(const Path& from, const MessageInitiation& message, c
   // waiting, over and over where the way is longer than the jitter of retries (W-17).
   if (identity_->public_key < peer->public_key()) wipe_handshake(*peer);
 
+  // Asked again, our last response did not arrive. What keeps it may be the address it left from, which no longer fits
+  // the link that routing chooses. So every second one leaves from any.
+  peer->has_answered_from_any_address = peer->sessions.next() && !peer->has_answered_from_any_address;
   authenticated_packet_received(*peer, from, sizeof message, now);
+  if (peer->has_answered_from_any_address) peer->path->local.reset();
   send_response(*peer, now, out);
   schedule(*peer, now.time);
 }

@@ -38,6 +38,8 @@ struct Peer {
   bool wants_handshake_now = false;
   /// When the last initiation or response of ours left: the next initiation waits limits::rekey_timeout.
   std::optional<Timestamp> last_handshake_sent;
+  /// Our last response left it to routing from which of our addresses it goes.
+  bool has_answered_from_any_address = false;
   /// A persistent keepalive was just switched on: one is sent without waiting for the interval.
   bool wants_keepalive_now = false;
 

@@ -104,6 +104,27 @@ TEST_F(Inbound, every_other_length_is_met_with_silence) {
   EXPECT_TRUE(pair_.b.out.take().empty());
 }
 
+TEST_F(Inbound, a_repeated_initiation_is_answered_from_the_address_it_came_to_and_from_any_in_turn) {
+  const Path from{pair_.a.endpoint, Address::parse("198.51.100.7"), 3};
+  const auto answer_path = [&] {
+    Bytes message = initiation();
+    pair_.b.engine.on_datagram(from, 0, message, pair_.now, pair_.b.frames, pair_.b.out);
+    return pair_.b.out.sent.at(0).path;
+  };
+  for (const bool is_any : {false, true, false, true}) {
+    const Path path = answer_path();
+    EXPECT_EQ(path.local, is_any ? std::nullopt : from.local);
+    EXPECT_EQ(path.remote, from.remote);
+    EXPECT_EQ(pair_.peer_at_b().path, path) << "data takes the same way";
+    pair_.b.out.take();
+  }
+  EXPECT_EQ(answer_path(), from);
+  pair_.deliver(pair_.b, pair_.a);
+  pair_.deliver(pair_.a, pair_.b);
+  EXPECT_EQ(pair_.peer_at_b().sessions.next(), nullptr);
+  EXPECT_EQ(answer_path(), from) << "the response before arrived";
+}
+
 TEST_F(Inbound, huge_datagrams_are_met_with_silence) {
   pair_.handshake();
   for (unsigned type = 0; type < 6; ++type) {
