@@ -16,7 +16,7 @@ import unittest
 
 from probes import answers, ping
 from scenario import Scenario, main
-from sites import Subject, introduce
+from sites import TESTS_THE_TESTS, Subject, WireGuardGo, introduce
 
 MASQUERADE = """
 table ip nat {
@@ -36,7 +36,9 @@ table ip guard {
 
 
 @unittest.skipUnless(shutil.which("nft"), "nft is not installed")
-class Nat(Scenario):
+class BehindRouter(Scenario):
+    Inside = Outside = Subject
+
     def setUp(self):
         super().setUp()
         self.host_a, self.router, self.host_b = (self.lab.host(name) for name in ("host-a", "router", "host-b"))
@@ -53,14 +55,16 @@ class Nat(Scenario):
             self.router.set(key, value)
 
     def up(self, keepalive):
-        self.a = Subject(self.host_a, "site-a", ["10.9.0.1/24"])
-        self.b = Subject(self.host_b, "site-b", ["10.9.0.2/24"])
+        self.a = self.Inside(self.host_a, "site-a", ["10.9.0.1/24"])
+        self.b = self.Outside(self.host_b, "site-b", ["10.9.0.2/24"])
         introduce(self.a, self.b, right_at="10.0.0.2", left_keepalive=keepalive)
         self.b.start()
         self.a.start()
         self.assertTrue(answers(self.host_a, "10.9.0.2"))
         self.assertTrue(self.b.endpoint_of(self.a).startswith("10.0.0.1:"))
 
+
+class Nat(BehindRouter):
     def test_without_keepalive_the_router_forgets(self):
         self.up(keepalive=None)
         self.assertEqual(1, ping(self.host_b, "10.9.0.1", count=1).received)
@@ -84,6 +88,65 @@ class Nat(Scenario):
         self.assertTrue(answers(self.host_b, "10.9.0.1"), "a's next keepalive shows b the new mapping")
         self.assertNotEqual(before, self.b.endpoint_of(self.a))
         self.assertTrue(self.b.endpoint_of(self.a).startswith("10.0.0.7:"))
+
+
+class Reboots(BehindRouter):
+    """What is between or behind loses all it knew; the outside follows."""
+
+    def reboot_router(self):
+        for link in ("outside", "inside"):
+            self.router.ip("link", "set", link, "down")
+        time.sleep(3)  # longer than it remembers
+        for link in ("inside", "outside"):
+            self.router.ip("link", "set", link, "up")
+
+    def assert_moved(self, before):
+        self.assertNotEqual(before, self.b.endpoint_of(self.a))
+        self.assertEqual(3, ping(self.host_a, "10.9.0.2", wait=5).received)
+        self.assertEqual(3, ping(self.host_b, "10.9.0.1", wait=5).received)
+
+    def test_the_router_while_the_inside_talks(self):
+        self.up(keepalive=None)
+        self.host_a.start("ping", "-n", "-q", "-i", "0.2", "10.9.0.2")
+        before = self.b.endpoint_of(self.a)
+        self.reboot_router()
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=30))
+        self.assert_moved(before)
+
+    def test_the_router_while_only_the_outside_talks(self):
+        self.up(keepalive=1)
+        before = self.b.endpoint_of(self.a)
+        self.host_b.start("ping", "-n", "-q", "-i", "0.2", "10.9.0.1")
+        self.reboot_router()
+        self.assertTrue(answers(self.host_b, "10.9.0.1", timeout=30), "the inside's keepalives show the way")
+        self.assert_moved(before)
+
+    def test_the_router_when_nobody_talks_and_then_the_inside_does(self):
+        self.up(keepalive=None)
+        before = self.b.endpoint_of(self.a)
+        self.reboot_router()
+        self.assertEqual(0, ping(self.host_b, "10.9.0.1", count=1).received, "nobody could find the way")
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=30))
+        self.assert_moved(before)
+
+    def test_the_machine_behind_it_while_only_the_outside_talks(self):
+        self.up(keepalive=1)
+        before = self.b.endpoint_of(self.a)
+        self.host_b.start("ping", "-n", "-q", "-i", "0.2", "10.9.0.1")
+        self.a.kill()
+        self.a.port = 40404  # or the router, hearing the outside all the time, would keep the mapping
+        self.a.start()
+        self.assertTrue(answers(self.host_b, "10.9.0.1", timeout=30))
+        self.assert_moved(before)
+
+
+if not TESTS_THE_TESTS:
+
+    class RebootsBesideWireGuardGo(Reboots):
+        Outside = WireGuardGo
+
+    class RebootsBehindWireGuardGo(Reboots):
+        Inside = WireGuardGo
 
 
 if __name__ == "__main__":
