@@ -41,4 +41,22 @@ struct Openssl;
 /// Keeps key schedules in the object itself.
 struct Boringssl;
 
+// Every member is specialized by its library's file.
+#define CULVERT_SPECIALIZED_ELSEWHERE(Library)                                            \
+  template <>                                                                             \
+  const std::string_view KeyedAead<Library>::library;                                     \
+  template <>                                                                             \
+  KeyedAead<Library>::KeyedAead(CipherSuite suite, KeyView key) noexcept;                 \
+  template <>                                                                             \
+  KeyedAead<Library>::~KeyedAead();                                                       \
+  template <>                                                                             \
+  void KeyedAead<Library>::seal(const AeadNonce&, ByteView, ByteView, ByteSpan) noexcept; \
+  template <>                                                                             \
+  bool KeyedAead<Library>::open(const AeadNonce&, ByteSpan, ByteView) noexcept
+CULVERT_SPECIALIZED_ELSEWHERE(Libsodium);
+CULVERT_SPECIALIZED_ELSEWHERE(Libgcrypt);
+CULVERT_SPECIALIZED_ELSEWHERE(Openssl);
+CULVERT_SPECIALIZED_ELSEWHERE(Boringssl);
+#undef CULVERT_SPECIALIZED_ELSEWHERE
+
 }  // namespace culvert::detail

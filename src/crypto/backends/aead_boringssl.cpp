@@ -63,6 +63,4 @@ bool KeyedAead<Boringssl>::open(const AeadNonce& nonce, ByteSpan sealed, ByteVie
                            associated.size()) == 1;
 }
 
-template class KeyedAead<Boringssl>;
-
 }  // namespace culvert::detail

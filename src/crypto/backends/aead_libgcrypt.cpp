@@ -62,6 +62,4 @@ bool KeyedAead<Libgcrypt>::open(const AeadNonce& nonce, ByteSpan sealed, ByteVie
          gcry_cipher_checktag(handle, sealed.data() + size, aead_tag_size) == 0;
 }
 
-template class KeyedAead<Libgcrypt>;
-
 }  // namespace culvert::detail

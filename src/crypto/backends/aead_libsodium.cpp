@@ -48,6 +48,4 @@ bool KeyedAead<Libsodium>::open(const AeadNonce& nonce, ByteSpan sealed, ByteVie
                                                    in(nonce.data()), in(state_.data())) == 0;
 }
 
-template class KeyedAead<Libsodium>;
-
 }  // namespace culvert::detail

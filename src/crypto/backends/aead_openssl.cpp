@@ -84,6 +84,4 @@ bool KeyedAead<Openssl>::open(const AeadNonce& nonce, ByteSpan sealed, ByteView 
          EVP_DecryptFinal_ex(context, out(sealed.data()) + size, &written) == 1;
 }
 
-template class KeyedAead<Openssl>;
-
 }  // namespace culvert::detail
