@@ -34,7 +34,7 @@ UniqueFd inherited(const char* name) {
 
 TunDevice open_tun(const std::string& name) {
   if (UniqueFd given = inherited("WG_TUN_FD"); given.is_open()) return TunDevice::adopt(std::move(given));
-  TunDevice tun = TunDevice::create(name);
+  TunDevice tun = TunDevice::create(name, true);
   Netlink netlink;
   if (const auto link = netlink.find_link(name)) netlink.set_mtu(link->index, limits::default_mtu);
   return tun;

@@ -141,6 +141,11 @@ void print_people(const TunnelReport& report) {
   if (const auto* mark = find(report.device, "fwmark")) line("fwmark", *mark);
   if (const auto* there = find(report.device, "culvert_namespace")) line("device in namespace", *there);
   if (const auto* there = find(report.device, "culvert_socket_namespace")) line("socket in namespace", *there);
+  for (const auto& [key, label] :
+       {std::pair{"culvert_device_path", "device path"}, std::pair{"culvert_sending_path", "sending"},
+        std::pair{"culvert_receiving_path", "receiving"}}) {
+    if (const auto* path = find(report.device, key)) line(label, *path);
+  }
   if (const auto* suite = find(report.device, "culvert_cipher")) line("cipher", people_cipher(report.device, *suite));
   std::string drops;
   for (const auto& [key, value] : report.device) {
@@ -180,7 +185,9 @@ boost::json::object json_of(const TunnelReport& report) {
   tunnel["fwmark"] = number(report.device, "fwmark");
   for (const auto& [from, to] :
        {std::pair{"culvert_namespace", "namespace"}, std::pair{"culvert_socket_namespace", "socket_namespace"},
-        std::pair{"culvert_cipher", "cipher"}, std::pair{"culvert_aead", "aead_library"}}) {
+        std::pair{"culvert_device_path", "device_path"}, std::pair{"culvert_sending_path", "sending_path"},
+        std::pair{"culvert_receiving_path", "receiving_path"}, std::pair{"culvert_cipher", "cipher"},
+        std::pair{"culvert_aead", "aead_library"}}) {
     if (const auto* value = find(report.device, from)) tunnel[to] = *value;
   }
   if (find(report.device, "culvert_pid")) tunnel["pid"] = number(report.device, "culvert_pid");

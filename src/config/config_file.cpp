@@ -148,7 +148,7 @@ class Parser {
     bool may_repeat;
     void (Parser::*read)(const IniText& value);
   };
-  static const std::array<Key, 23> keys;
+  static const std::array<Key, 24> keys;
 
   void begin_section(const IniText& name) {
     finish_peer();
@@ -355,6 +355,13 @@ class Parser {
     insecure_ = value;
   }
 
+  void read_offloads(const IniText& value) {
+    if (value.text != "auto" && value.text != "off") {
+      throw IniError(value, shown(value.text) + " is not a choice: expected \"auto\" or \"off\"");
+    }
+    config_.offloads = value.text == "auto";
+  }
+
   // One per key of [Peer].
 
   void read_public_key(const IniText& value) {
@@ -426,7 +433,7 @@ class Parser {
   std::vector<IniError> warnings_;
 };
 
-const std::array<Parser::Key, 23> Parser::keys{{
+const std::array<Parser::Key, 24> Parser::keys{{
     {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
     {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
     {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
@@ -444,6 +451,7 @@ const std::array<Parser::Key, 23> Parser::keys{{
     {"Mode", Section::Interface, false, &Parser::read_mode},
     {"Cipher", Section::Interface, false, &Parser::read_cipher},
     {"Insecure", Section::Interface, false, &Parser::read_insecure},
+    {"Offloads", Section::Interface, false, &Parser::read_offloads},
     {"PublicKey", Section::Peer, false, &Parser::read_public_key},
     {"PresharedKey", Section::Peer, false, &Parser::read_preshared_key},
     {"AllowedIPs", Section::Peer, true, &Parser::read_allowed_ips},

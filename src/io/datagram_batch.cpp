@@ -1,6 +1,7 @@
 // Collecting outgoing datagrams and handing them to the kernel.
 #include "culvert/io/datagram_batch.hpp"
 
+#include <linux/udp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -8,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "culvert/io/socket_address.hpp"
@@ -19,7 +21,14 @@ namespace {
 // The most a UDP datagram over IPv4 can carry: 65535 less 20 bytes of IP and 8 of UDP header.
 constexpr std::size_t largest_datagram = 65507;
 
-constexpr std::size_t control_size = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int));
+constexpr std::size_t control_size =
+    CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(std::uint16_t));
+
+// UDP_MAX_SEGMENTS (include/linux/udp.h) as it was for long; newer kernels take 128.
+constexpr std::size_t train_max = 64;
+
+// After how many refused trains' worth of flushes trains are tried again: routes and MTUs change.
+constexpr unsigned refusal_flushes = 1024;
 
 // Writes control messages one after the other into zeroed memory.
 class ControlWriter {
@@ -87,6 +96,9 @@ struct DatagramBatch::Storage {
     Path path;
     std::uint8_t traffic_class;
     bool is_source_forgotten;
+    bool is_closed;            // ends with a shorter datagram
+    std::size_t segment_size;  // of each datagram but the last
+    std::size_t count;         // of datagrams
     sockaddr_storage remote;
     alignas(cmsghdr) std::array<std::byte, control_size> control;
     iovec memory;
@@ -110,10 +122,21 @@ struct DatagramBatch::Storage {
 
   void append() noexcept {
     Queue& queue = reserved_path.remote.address.is_v4() ? v4 : v6;
+    if (may_join(queue)) {
+      Message& train = queue.messages[queue.count - 1];
+      train.memory.iov_len += reserved_size;
+      train.is_closed = reserved_size < train.segment_size;
+      ++train.count;
+      used += std::exchange(reserved_size, 0);
+      return;
+    }
     Message& message = queue.messages[queue.count];
     message.path = reserved_path;
     message.traffic_class = reserved_traffic_class;
     message.is_source_forgotten = false;
+    message.is_closed = false;
+    message.segment_size = reserved_size;
+    message.count = 1;
     message.memory = {arena.get() + used, reserved_size};
     mmsghdr& header = queue.headers[queue.count];
     header = {};
@@ -121,10 +144,20 @@ struct DatagramBatch::Storage {
     header.msg_hdr.msg_namelen = to_socket_address(reserved_path.remote, message.remote);
     header.msg_hdr.msg_iov = &message.memory;
     header.msg_hdr.msg_iovlen = 1;
-    write_controls(message, header.msg_hdr);
     ++queue.count;
-    used += reserved_size;
-    reserved_size = 0;
+    used += std::exchange(reserved_size, 0);
+  }
+
+  [[nodiscard]] bool may_join(const Queue& queue) const noexcept {
+    if (queue.count == 0) return false;
+    const Message& train = queue.messages[queue.count - 1];
+    const bool is_adjacent =
+        static_cast<const std::byte*>(train.memory.iov_base) + train.memory.iov_len == arena.get() + used;
+    const UdpSocket* socket = &queue == &v4 ? sockets.v4.get() : sockets.v6.get();
+    return is_adjacent && !train.is_closed && reserved_size <= train.segment_size && train.count < train_max &&
+           train.memory.iov_len + reserved_size <= largest_datagram && train.segment_size <= segment_size_max &&
+           train.traffic_class == reserved_traffic_class && train.path == reserved_path && socket != nullptr &&
+           socket->segments();
   }
 
   static void write_controls(Message& message, msghdr& header) noexcept {
@@ -135,6 +168,9 @@ struct DatagramBatch::Storage {
     if (message.traffic_class != 0) {
       const int traffic_class = message.traffic_class;
       controls.put(is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_TOS : IPV6_TCLASS, traffic_class);
+    }
+    if (message.count > 1) {
+      controls.put(IPPROTO_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(message.segment_size));
     }
     header.msg_control = controls.size() == 0 ? nullptr : message.control.data();
     header.msg_controllen = controls.size();
@@ -152,32 +188,80 @@ struct DatagramBatch::Storage {
     }
   }
 
+  // The kernel's reasons in udp_send_skb() and __ip_append_data(): no checksums on the way out; segments that would be
+  // fragmented.
+  static bool refuses_train(int error) noexcept { return error == EIO || error == EINVAL || error == EMSGSIZE; }
+
+  // One by one what the kernel did not take as one.
+  void send_split(Queue& queue, std::size_t at, const UdpSocket& socket) noexcept {
+    Message& message = queue.messages[at];
+    msghdr& header = queue.headers[at].msg_hdr;
+    const iovec whole = message.memory;
+    message.count = 1;
+    write_controls(message, header);
+    std::size_t offset = 0;
+    bool is_taken = false;
+    while (offset < whole.iov_len) {
+      message.memory = {static_cast<std::byte*>(whole.iov_base) + offset,
+                        std::min(message.segment_size, whole.iov_len - offset)};
+      if (::sendmsg(socket.fd(), &header, MSG_DONTWAIT) >= 0) {
+        counters.source_forgotten += message.is_source_forgotten;
+        ++counters.sent;
+        ++counters.messages;
+        is_taken = true;
+      } else if (errno == EINTR) {
+        continue;
+      } else if (may_be_source(errno) && message.path.local) {
+        forget_source(queue, at);
+        continue;
+      } else {
+        ++counters.refused;
+      }
+      offset += message.memory.iov_len;
+    }
+    if (!is_taken || is_switched_off || message.is_source_forgotten) return;
+    segment_size_max = message.segment_size - 1;
+    flushes_until_retry = refusal_flushes;
+  }
+
   void send(Queue& queue, const UdpSocket* socket) noexcept {
+    for (std::size_t i = 0; i < queue.count; ++i) write_controls(queue.messages[i], queue.headers[i].msg_hdr);
     std::size_t at = 0;
     while (socket != nullptr && at < queue.count) {
       const int result =
           ::sendmmsg(socket->fd(), &queue.headers[at], static_cast<unsigned>(queue.count - at), MSG_DONTWAIT);
       if (result > 0) {
         const auto sent = static_cast<std::size_t>(result);
-        for (std::size_t i = at; i < at + sent; ++i) counters.source_forgotten += queue.messages[i].is_source_forgotten;
-        counters.sent += sent;
+        for (std::size_t i = at; i < at + sent; ++i) {
+          const Message& message = queue.messages[i];
+          counters.source_forgotten += message.is_source_forgotten ? message.count : 0;
+          counters.sent += message.count;
+        }
+        counters.messages += sent;
         at += sent;
       } else if (errno == EINTR) {
         continue;
       } else if (is_congestion(errno)) {
         break;
+      } else if (queue.messages[at].count > 1 && refuses_train(errno)) {
+        if (errno == EIO) {
+          is_switched_off = true;
+          segment_size_max = 0;
+          flushes_until_retry = 0;
+        }
+        send_split(queue, at++, *socket);
       } else if (may_be_source(errno) && queue.messages[at].path.local) {
         forget_source(queue, at);
       } else {
-        ++counters.refused;
-        ++at;
+        counters.refused += queue.messages[at++].count;
       }
     }
-    counters.refused += queue.count - at;
+    for (; at < queue.count; ++at) counters.refused += queue.messages[at].count;
     queue.count = 0;
   }
 
   void flush() noexcept {
+    if (flushes_until_retry != 0 && --flushes_until_retry == 0) segment_size_max = largest_datagram;
     send(v4, sockets.v4.get());
     send(v6, sockets.v6.get());
     used = 0;
@@ -195,6 +279,9 @@ struct DatagramBatch::Storage {
   std::uint8_t reserved_traffic_class = 0;
   std::size_t reserved_size = 0;
   SendCounters counters;
+  std::size_t segment_size_max = largest_datagram;  // of trains
+  unsigned flushes_until_retry = 0;
+  bool is_switched_off = false;
 };
 
 DatagramBatch::DatagramBatch(UdpSocketPair& sockets, std::size_t datagrams, std::size_t bytes)
@@ -223,6 +310,16 @@ void DatagramBatch::commit() noexcept {
 void DatagramBatch::flush() noexcept {
   storage_->reserved_size = 0;
   storage_->flush();
+}
+
+std::size_t DatagramBatch::size() const noexcept {
+  return storage_->used;
+}
+
+std::string_view DatagramBatch::refusal() const noexcept {
+  if (storage_->is_switched_off) return "the interface on the way computes no checksums (EIO)";
+  if (storage_->segment_size_max < largest_datagram) return "the path takes no datagrams of that size whole (EINVAL)";
+  return {};
 }
 
 const SendCounters& DatagramBatch::counters() const noexcept {

@@ -5,8 +5,10 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstring>
 #include <optional>
@@ -67,13 +69,30 @@ std::optional<ifreq> describe(int fd) noexcept {
   return request;
 }
 
+// TUN_F_USO4 and TUN_F_USO6 (Linux 6.2) are younger than the headers of Debian 12, and go together only.
+constexpr unsigned uso = 0x20 | 0x40;
+constexpr unsigned tso = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+
+DeviceOffloads ask_for_offloads(int fd) noexcept {
+  DeviceOffloads offloads;
+  offloads.virtio_net_header = true;
+  int size = static_cast<int>(virtio_net_header_size);
+  ::ioctl(fd, TUNSETVNETHDRSZ, &size);  // 10 is what the kernel has at first, too
+  offloads.tcp = offloads.udp = ::ioctl(fd, TUNSETOFFLOAD, tso | uso) == 0;
+  if (offloads.udp) return offloads;
+  offloads.tcp = ::ioctl(fd, TUNSETOFFLOAD, tso) == 0;
+  offloads.missing = offloads.tcp ? "the kernel has no UDP segmentation for TUN devices (before Linux 6.2)"
+                                  : "the kernel refuses segmentation offloads for TUN devices";
+  return offloads;
+}
+
 std::string name_of(const ifreq& request) {
   return std::string(request.ifr_name, ::strnlen(request.ifr_name, sizeof request.ifr_name));
 }
 
 }  // namespace
 
-TunDevice TunDevice::create(const std::string& name) {
+TunDevice TunDevice::create(const std::string& name, bool with_offloads) {
   check_name(name);
   const std::string what = "cannot create TUN device '" + name + "'";
   UniqueFd fd(::open(control_file, O_RDWR | O_NONBLOCK | O_CLOEXEC));
@@ -83,12 +102,14 @@ TunDevice TunDevice::create(const std::string& name) {
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());
   // IFF_TUN_EXCL: without it the kernel would attach to a persistent device somebody else made.
-  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL);
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | (with_offloads ? IFF_VNET_HDR : 0));
   if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) {
     const int error = errno;
     throw_system_error(error, what + hint_for_attach(error));
   }
-  return TunDevice(std::move(fd), name_of(request));
+  TunDevice device(std::move(fd), name_of(request));
+  if (with_offloads) device.offloads_ = ask_for_offloads(device.fd());
+  return device;
 }
 
 TunDevice TunDevice::adopt(UniqueFd fd) {
@@ -104,7 +125,9 @@ TunDevice TunDevice::adopt(UniqueFd fd) {
   if (status < 0 || ::fcntl(fd.get(), F_SETFL, status | O_NONBLOCK) < 0 || ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) < 0) {
     throw_system_error(errno, what);
   }
-  return TunDevice(std::move(fd), name_of(*request));
+  TunDevice device(std::move(fd), name_of(*request));
+  device.offloads_.missing = "the device was opened by somebody else, without IFF_VNET_HDR";
+  return device;
 }
 
 std::string TunDevice::name() const {
@@ -125,6 +148,38 @@ Result<std::size_t> TunDevice::try_read(ByteSpan buffer) noexcept {
   } while (size < 0 && errno == EINTR);
   if (size < 0) return last_error();
   return static_cast<std::size_t>(size);
+}
+
+Result<std::size_t> TunDevice::try_read(VirtioNetHeader& header, ByteSpan buffer) noexcept {
+  if (!offloads_.virtio_net_header) {
+    header = {};
+    return try_read(buffer);
+  }
+  const std::array<iovec, 2> pieces{{{&header, sizeof header}, {buffer.data(), buffer.size()}}};
+  ssize_t size = 0;
+  do {
+    size = ::readv(fd_.get(), pieces.data(), pieces.size());
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return last_error();
+  return static_cast<std::size_t>(size) - std::min<std::size_t>(static_cast<std::size_t>(size), sizeof header);
+}
+
+Result<void> TunDevice::try_write(const GatheredFrame& frame) noexcept {
+  // IOV_MAX (include/uapi/linux/uio.h: UIO_MAXIOV).
+  std::array<iovec, 1024> pieces;
+  std::size_t count = 0;
+  VirtioNetHeader header = frame.header;
+  if (offloads_.virtio_net_header) pieces[count++] = {&header, sizeof header};
+  for (const ByteView piece : frame.pieces.first(std::min(frame.pieces.size(), pieces.size() - 1))) {
+    // writev() only reads what iovec, made for both directions, points to.
+    pieces[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
+  }
+  ssize_t size = 0;
+  do {
+    size = ::writev(fd_.get(), pieces.data(), static_cast<int>(count));
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return last_error();
+  return {};
 }
 
 Result<void> TunDevice::try_write(ByteView frame) noexcept {

@@ -1,6 +1,7 @@
 // Binding UDP sockets and receiving from them in batches.
 #include "culvert/io/udp_socket.hpp"
 
+#include <linux/udp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -16,12 +17,12 @@ namespace culvert {
 
 namespace {
 
-constexpr int buffer_bytes = 4 << 20;
+constexpr int buffer_bytes = 8 << 20;
 constexpr int port_tries = 100;
 constexpr int error_tries = 16;
 
-// Room for packet info and traffic class of either family.
-constexpr std::size_t control_size = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int));
+// Room for packet info, traffic class of either family, and segment size.
+constexpr std::size_t control_size = CMSG_SPACE(sizeof(in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int));
 
 bool set_option(int fd, int level, int option, int value) noexcept {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
@@ -108,24 +109,28 @@ void read_controls(msghdr& message, ReceivedDatagram& datagram) noexcept {
       datagram.path.interface_index = info.ipi6_ifindex;
     } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_TCLASS) {
       datagram.traffic_class = static_cast<std::uint8_t>(read_control<int>(control));
+    } else if (control->cmsg_level == IPPROTO_UDP && control->cmsg_type == UDP_GRO) {
+      const int size = read_control<int>(control);
+      if (size > 0) datagram.segment_size = static_cast<std::size_t>(size);
     }
   }
 }
 
 // The socket of one family, or nothing where the system lacks that family.
-std::unique_ptr<UdpSocket> bind_if_supported(Family family, std::uint16_t port, std::uint32_t firewall_mark) {
+std::unique_ptr<UdpSocket> bind_if_supported(Family family, std::uint16_t port, std::uint32_t firewall_mark,
+                                             bool with_offloads) {
   try {
-    return std::make_unique<UdpSocket>(UdpSocket::bind(family, port, firewall_mark));
+    return std::make_unique<UdpSocket>(UdpSocket::bind(family, port, firewall_mark, with_offloads));
   } catch (const std::system_error& error) {
     if (error.code() == std::errc::address_family_not_supported) return nullptr;
     throw;
   }
 }
 
-UdpSocketPair bind_once(std::uint16_t port, std::uint32_t firewall_mark) {
+UdpSocketPair bind_once(std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads) {
   UdpSocketPair pair;
-  pair.v4 = bind_if_supported(Family::V4, port, firewall_mark);
-  pair.v6 = bind_if_supported(Family::V6, pair.v4 ? pair.v4->port() : port, firewall_mark);
+  pair.v4 = bind_if_supported(Family::V4, port, firewall_mark, with_offloads);
+  pair.v6 = bind_if_supported(Family::V6, pair.v4 ? pair.v4->port() : port, firewall_mark, with_offloads);
   if (!pair.v4 && !pair.v6) {
     throw_system_error(EAFNOSUPPORT,
                        "cannot bind UDP port " + std::to_string(port) + " (neither IPv4 nor IPv6 is there)");
@@ -169,7 +174,7 @@ ReceiveBatch::ReceiveBatch(std::size_t slots, std::size_t slot_size)
     : storage_(std::make_unique<Storage>(slots, slot_size)) {}
 ReceiveBatch::~ReceiveBatch() = default;
 
-UdpSocket UdpSocket::bind(Family family, std::uint16_t port, std::uint32_t firewall_mark) {
+UdpSocket UdpSocket::bind(Family family, std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads) {
   const bool is_v4 = family == Family::V4;
   const std::string what = "cannot bind UDP port " + std::to_string(port) + " for " + (is_v4 ? "IPv4" : "IPv6");
   UniqueFd fd(::socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
@@ -177,6 +182,11 @@ UdpSocket UdpSocket::bind(Family family, std::uint16_t port, std::uint32_t firew
   if (!set_family_options(fd.get(), family)) throw_system_error(errno, what);
   enlarge_buffers(fd.get());
   UdpSocket socket(std::move(fd), family, port);
+  if (with_offloads) {
+    socket.merges_ = set_option(socket.fd(), IPPROTO_UDP, UDP_GRO, 1);
+    // Only to find out whether the kernel knows it: the size comes with each datagram.
+    socket.segments_ = set_option(socket.fd(), IPPROTO_UDP, UDP_SEGMENT, 0);
+  }
   if (firewall_mark != 0) {
     if (const auto marked = socket.set_firewall_mark(firewall_mark); marked.has_error()) {
       throw_system_error(marked.error().value(), what + " with firewall mark " + std::to_string(firewall_mark) +
@@ -218,18 +228,18 @@ Result<std::span<const ReceivedDatagram>> UdpSocket::try_receive(ReceiveBatch& b
     if (!remote) continue;
     ReceivedDatagram& datagram = storage.datagrams[used++];
     auto* const memory = static_cast<std::byte*>(storage.slots[i].memory.iov_base);
-    datagram = {ByteSpan(memory, message.msg_len), {*remote, std::nullopt, 0}, 0, false};
+    datagram = {ByteSpan(memory, message.msg_len), message.msg_len, {*remote, std::nullopt, 0}, 0, false};
     datagram.is_truncated = (message.msg_hdr.msg_flags & MSG_TRUNC) != 0;
     read_controls(message.msg_hdr, datagram);
   }
   return std::span<const ReceivedDatagram>(storage.datagrams).first(used);
 }
 
-UdpSocketPair UdpSocketPair::bind(std::uint16_t port, std::uint32_t firewall_mark) {
+UdpSocketPair UdpSocketPair::bind(std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads) {
   // A port the kernel picks for IPv4 may be taken in IPv6.
   for (int tries = 1;; ++tries) {
     try {
-      return bind_once(port, firewall_mark);
+      return bind_once(port, firewall_mark, with_offloads);
     } catch (const std::system_error& error) {
       if (port != 0 || tries == port_tries || error.code() != std::errc::address_in_use) throw;
     }

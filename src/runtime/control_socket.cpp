@@ -308,6 +308,9 @@ asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {
   if (device_.firewall_mark() != 0) answer.append("fwmark={}\n", device_.firewall_mark());
   answer.append("culvert_cipher={}\nculvert_aead={}\nculvert_pid={}\n", to_string(engine.cipher()),
                 aead_library(engine.cipher()), ::getpid());
+  const DataPath path = device_.data_path();
+  answer.append("culvert_device_path={}\nculvert_sending_path={}\nculvert_receiving_path={}\n", path.device,
+                path.sending, path.receiving);
   const DeviceLabels& labels = device_.labels;
   if (!labels.device_namespace.empty()) answer.append("culvert_namespace={}\n", printable(labels.device_namespace));
   if (!labels.socket_namespace.empty()) {

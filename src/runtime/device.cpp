@@ -16,9 +16,9 @@ namespace culvert {
 namespace asio = boost::asio;
 namespace {
 
-UdpSocketPair bind_sockets(const NetworkNamespace& where, std::uint16_t port, std::uint32_t mark) {
+UdpSocketPair bind_sockets(const NetworkNamespace& where, std::uint16_t port, std::uint32_t mark, bool with_offloads) {
   const ScopedNamespace inside(where);
-  return UdpSocketPair::bind(port, mark);
+  return UdpSocketPair::bind(port, mark, with_offloads);
 }
 
 Result<void> set_firewall_mark(UdpSocketPair& sockets, std::uint32_t mark) {
@@ -37,12 +37,13 @@ std::string DeviceLabels::of(const PublicKey& peer) const {
 }
 
 Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
-               std::uint32_t firewall_mark)
+               std::uint32_t firewall_mark, bool with_offloads)
     : io_(io),
       socket_namespace_(std::move(socket_namespace)),
       engine_(random_, limits::default_mtu),
-      sockets_(bind_sockets(socket_namespace_, listen_port, firewall_mark)),
+      sockets_(bind_sockets(socket_namespace_, listen_port, firewall_mark, with_offloads)),
       firewall_mark_(firewall_mark),
+      with_offloads_(with_offloads),
       worker_(io, engine_, sockets_) {
   worker_.on_event = [this](const Event& event) { handle(event); };
   worker_.on_device_lost = [this] {
@@ -68,7 +69,7 @@ Result<void> Device::change_sockets(const DeviceChange& change) {
   const bool is_other_port = change.listen_port && *change.listen_port != 0 && *change.listen_port != sockets_.port();
   if (is_other_port) {
     try {
-      UdpSocketPair fresh = bind_sockets(socket_namespace_, *change.listen_port, mark);
+      UdpSocketPair fresh = bind_sockets(socket_namespace_, *change.listen_port, mark, with_offloads_);
       worker_.replace_sockets(std::move(fresh));
     } catch (const std::system_error& error) {
       return boost::system::error_code(error.code().value(), boost::system::system_category());
@@ -94,6 +95,29 @@ void Device::remember_timestamps() {
 void Device::handle(const Event& event) {
   if (event.kind == EventKind::InitiationSent && timestamps_) timestamps_->save(engine_.last_timestamp());
   if (on_event) on_event(event);
+}
+
+DataPath Device::data_path() const {
+  constexpr const char* one = "one packet at a time";
+  const auto unless = [](const std::string& words, std::string_view why) {
+    return why.empty() ? words : words + " (" + std::string(why) + ")";
+  };
+  constexpr const char* off = "Offloads = off";
+  DataPath path{one, one, one};
+  if (!tun_) {
+    path.device = "no device";
+  } else if (tun_->offloads().tcp) {
+    const std::string_view refusal = worker_.frames().refusal();
+    path.device =
+        unless(tun_->offloads().udp ? "TSO, USO" : "TSO", refusal.empty() ? tun_->offloads().missing : refusal);
+  } else {
+    path.device = unless(one, tun_->offloads().missing.empty() ? off : tun_->offloads().missing);
+  }
+  const UdpSocket& socket = sockets_.v4 ? *sockets_.v4 : *sockets_.v6;
+  const char* too_old = with_offloads_ ? "the kernel has none" : off;
+  path.sending = socket.segments() ? unless("UDP_SEGMENT", worker_.datagrams().refusal()) : unless(one, too_old);
+  path.receiving = socket.merges() ? "UDP_GRO" : unless(one, too_old);
+  return path;
 }
 
 void Device::carry(TunDevice* tun) {

@@ -24,7 +24,7 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   };
   const ScopedNamespace inside(where);
   step("create device " + name);
-  TunDevice device = TunDevice::create(name);
+  TunDevice device = TunDevice::create(name, config.offloads);
   Netlink netlink;
   const auto link = netlink.find_link(name);
   if (!link) {

@@ -47,7 +47,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
       setup_(std::move(setup)),
       device_namespace_(open_namespace(config_.device_namespace)),
       device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),
-              config_.firewall_mark.value_or(0)),
+              config_.firewall_mark.value_or(0), config_.offloads),
       tun_(set_up_device(name_, config_, device_namespace_, setup_)),
       endpoints_(io, device_),
       device_retry_(io) {

@@ -18,8 +18,10 @@ namespace asio = boost::asio;
 namespace {
 
 /// Packets and batches handled before other sources get their turn: acknowledgements must not wait behind data.
-constexpr int frames_per_turn = 64;
+constexpr std::size_t frames_per_turn = 192;
 constexpr int batches_per_turn = 4;
+/// Sent at once, while the processor still has them in its cache.
+constexpr std::size_t bytes_per_flush = 60'000;
 /// Larger than any frame, so that a read that fills it cannot happen.
 constexpr std::size_t frame_buffer_size = 65536 + 64;
 /// After an unexpected error, so that one that stays does not eat a core.
@@ -108,10 +110,11 @@ asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
     const Now now = read_clocks();
     may_have_more = true;
     bool has_failed = false;
-    for (int i = 0; i < frames_per_turn; ++i) {
-      const auto size = port->device->try_read(frame_buffer_);
+    for (std::size_t frames = 0; frames < frames_per_turn;) {
+      VirtioNetHeader header;
+      const auto size = port->device->try_read(header, frame_buffer_);
       if (size) {
-        engine_.on_frame(ByteView(frame_buffer_).first(*size), now, datagrams_);
+        frames += forward_outbound(header, ByteSpan(frame_buffer_).first(*size), now);
         continue;
       }
       may_have_more = false;
@@ -155,17 +158,34 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
         may_have_more = false;
         break;
       }
-      for (const ReceivedDatagram& datagram : *received) {
-        if (datagram.is_truncated) {
-          engine_.count_drop(DropReason::Truncated);
-        } else {
-          engine_.on_datagram(datagram.path, datagram.traffic_class, datagram.bytes, now, frames_, datagrams_);
-        }
-      }
+      for (const ReceivedDatagram& datagram : *received) forward_inbound(datagram, now);
+      frames_.flush();
     }
     finish_burst();
     if (has_failed) co_await pause();
   }
+}
+
+std::size_t Worker::forward_outbound(const VirtioNetHeader& header, ByteSpan frame, const Now& now) noexcept {
+  if (const auto verdict = segmenter_.begin(header, frame, 0); !verdict) {
+    engine_.count_drop(verdict.error());
+    return 1;
+  }
+  for (ByteSpan next = segmenter_.next(); !next.empty(); next = segmenter_.next()) {
+    engine_.on_frame(next, now, datagrams_);
+  }
+  if (datagrams_.size() >= bytes_per_flush) datagrams_.flush();
+  return segmenter_.count();
+}
+
+void Worker::forward_inbound(const ReceivedDatagram& datagram, const Now& now) noexcept {
+  if (datagram.is_truncated) return engine_.count_drop(DropReason::Truncated);
+  ByteSpan rest = datagram.bytes;
+  do {
+    const ByteSpan one = rest.first(std::min(rest.size(), datagram.segment_size));
+    engine_.on_datagram(datagram.path, datagram.traffic_class, one, now, frames_, datagrams_);
+    rest = rest.subspan(one.size());
+  } while (!rest.empty());
 }
 
 asio::awaitable<void> Worker::keep_deadlines(std::shared_ptr<Port> port) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "culvert/base/endian.hpp"
-#include "culvert/forwarding/virtio_net_header.hpp"
+#include "culvert/base/virtio_net_header.hpp"
 #include "support/packet_builder.hpp"
 
 namespace culvert {

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "culvert/base/bytes.hpp"
 #include "culvert/base/endpoint.hpp"
+#include "culvert/base/virtio_net_header.hpp"
 
 namespace culvert {
 
@@ -22,6 +24,22 @@ class DatagramSink {
 
  protected:
   ~DatagramSink() = default;
+};
+
+/// One write to the device: `header`, then all pieces in order. The first piece starts with the frame's headers.
+struct GatheredFrame {
+  VirtioNetHeader header;
+  std::span<const ByteView> pieces;
+};
+
+/// Takes frames and super-frames for the local device, in order. `frame.pieces` and the bytes it names are valid during
+/// the call. Called on the worker's thread only.
+class GatheredFrameSink {
+ public:
+  virtual void put(const GatheredFrame& frame) noexcept = 0;
+
+ protected:
+  ~GatheredFrameSink() = default;
 };
 
 /// Takes frames for the local device, in order. Called on the worker's thread only.

@@ -64,6 +64,7 @@ struct Config {
   std::string socket_namespace;  ///< SocketNamespace; empty: the caller's
   CipherSuite cipher = CipherSuite::ChaCha20Poly1305;
   bool insecure = false;  ///< without it, no Cipher = none
+  bool offloads = true;   ///< Offloads = auto: all the kernel has; off: one packet at a time
   std::vector<PeerConfig> peers;
   std::vector<std::string> warnings;  ///< what is probably not meant, as ConfigError words it
 };

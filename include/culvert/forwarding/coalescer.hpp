@@ -8,25 +8,9 @@
 
 #include "culvert/base/bytes.hpp"
 #include "culvert/base/sinks.hpp"
-#include "culvert/forwarding/virtio_net_header.hpp"
+#include "culvert/base/virtio_net_header.hpp"
 
 namespace culvert {
-
-/// One write to the device: `header`, then all pieces in order. The first piece starts with the frame's headers.
-struct GatheredFrame {
-  VirtioNetHeader header;
-  std::span<const ByteView> pieces;
-};
-
-/// Takes what the Coalescer makes. `frame.pieces` is valid during the call, the bytes it names as long as those of the
-/// frames that were put.
-class GatheredFrameSink {
- public:
-  virtual void put(const GatheredFrame& frame) noexcept = 0;
-
- protected:
-  ~GatheredFrameSink() = default;
-};
 
 /// Which frames a Coalescer may merge: what the device takes.
 struct CoalescerSettings {

@@ -8,7 +8,7 @@
 #include "culvert/base/bytes.hpp"
 #include "culvert/base/result.hpp"
 #include "culvert/forwarding/checksum.hpp"
-#include "culvert/forwarding/virtio_net_header.hpp"
+#include "culvert/base/virtio_net_header.hpp"
 
 namespace culvert {
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "culvert/base/bytes.hpp"
 #include "culvert/base/result.hpp"
@@ -11,6 +12,14 @@
 
 namespace culvert {
 
+/// What a device passes to this process in one piece, and takes from it.
+struct DeviceOffloads {
+  bool virtio_net_header = false;  ///< each frame has one in front; without it nothing of the rest
+  bool tcp = false;                ///< TSO: TCP super-frames of either family
+  bool udp = false;                ///< USO: UDP super-frames of either family (Linux 6.2)
+  std::string_view missing;        ///< why there is not more; empty when there is
+};
+
 /// Owns the descriptor; the device is not persistent, so it goes when this goes (or the process is killed), with its
 /// addresses and routes. Non-blocking, close-on-exec.
 class TunDevice {
@@ -18,7 +27,9 @@ class TunDevice {
   /// Creates device `name` (1 to 15 bytes) in the calling thread's network namespace, which must not have it yet.
   /// Throws std::system_error saying what was being done, on what, and what to try: no /dev/net/tun, no permission,
   /// name taken.
-  static TunDevice create(const std::string& name);
+  /// `with_offloads`: with all of DeviceOffloads that the kernel has; frames are then read and written with their
+  /// header.
+  static TunDevice create(const std::string& name, bool with_offloads = false);
   /// Takes over a descriptor that somebody attached to a TUN device already, with IFF_NO_PI (which cannot be checked)
   /// and without IFF_VNET_HDR. Throws std::system_error if it is none.
   static TunDevice adopt(UniqueFd fd);
@@ -34,14 +45,22 @@ class TunDevice {
   /// the device was deleted. EINTR is retried. A frame that fills
   /// `buffer` to the last byte may have been truncated by the kernel: give it at least MTU + 1 bytes.
   [[nodiscard]] Result<std::size_t> try_read(ByteSpan buffer) noexcept;
+  /// The same with the frame's header, which is zero on a device without; the frame may be a super-frame of up to 65535
+  /// bytes.
+  [[nodiscard]] Result<std::size_t> try_read(VirtioNetHeader& header, ByteSpan buffer) noexcept;
   /// Writes one frame. Errors as above; EIO while the device is down, EINVAL for what the kernel does not take as a
   /// packet.
   [[nodiscard]] Result<void> try_write(ByteView frame) noexcept;
+  /// Writes one frame or super-frame of at most 1023 pieces; the header is left out on a device without.
+  [[nodiscard]] Result<void> try_write(const GatheredFrame& frame) noexcept;
+
+  [[nodiscard]] const DeviceOffloads& offloads() const noexcept { return offloads_; }
 
  private:
   TunDevice(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
   UniqueFd fd_;
   mutable std::string name_;  ///< last known
+  DeviceOffloads offloads_;
 };
 
 }  // namespace culvert

@@ -12,9 +12,11 @@
 
 namespace culvert {
 
-/// A datagram that arrived, in memory of its ReceiveBatch.
+/// A datagram that arrived, or several of one sender that the kernel hands over as one (UDP_GRO), in memory of its
+/// ReceiveBatch.
 struct ReceivedDatagram {
-  ByteSpan bytes;
+  ByteSpan bytes;                  ///< of several that came one after the other, all of segment_size bytes but the last
+  std::size_t segment_size = 0;    ///< bytes.size() for a single one
   Path path;                       ///< from where, and at which local address and interface
   std::uint8_t traffic_class = 0;  ///< of the IP header it came in
   bool is_truncated = false;       ///< was larger than the buffer; must be dropped
@@ -24,7 +26,7 @@ struct ReceivedDatagram {
 class ReceiveBatch {
  public:
   /// `slots` datagrams of up to `slot_size` bytes each.
-  explicit ReceiveBatch(std::size_t slots = 64, std::size_t slot_size = 65536);
+  explicit ReceiveBatch(std::size_t slots = 16, std::size_t slot_size = 65536);
   ~ReceiveBatch();
   ReceiveBatch(const ReceiveBatch&) = delete;
   ReceiveBatch& operator=(const ReceiveBatch&) = delete;
@@ -40,12 +42,16 @@ class ReceiveBatch {
 class UdpSocket {
  public:
   /// Binds to `port` (0: any) on all addresses in the calling thread's network namespace. IPv6 sockets take IPv6 only.
-  /// Throws std::system_error with context. Asks for large buffers and takes what it gets.
-  static UdpSocket bind(Family family, std::uint16_t port, std::uint32_t firewall_mark);
+  /// Throws std::system_error with context. Asks for large buffers and, `with_offloads`, for datagrams to be handed
+  /// over several at a time, and takes what it gets.
+  static UdpSocket bind(Family family, std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads = true);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] Family family() const noexcept { return family_; }
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  /// Whether the kernel merges what arrives (UDP_GRO), and may be given several datagrams at once (UDP_SEGMENT).
+  [[nodiscard]] bool merges() const noexcept { return merges_; }
+  [[nodiscard]] bool segments() const noexcept { return segments_; }
   /// SO_MARK; needs CAP_NET_ADMIN or CAP_NET_RAW.
   [[nodiscard]] Result<void> set_firewall_mark(std::uint32_t mark) noexcept;
 
@@ -59,6 +65,8 @@ class UdpSocket {
   UniqueFd fd_;
   Family family_;
   std::uint16_t port_;
+  bool merges_ = false;
+  bool segments_ = false;
 };
 
 /// Both families on one port. IPv6 (or IPv4) may be missing on a system that has it switched off; not both.
@@ -67,7 +75,7 @@ struct UdpSocketPair {
   std::unique_ptr<UdpSocket> v6;
 
   /// Port 0: picks one that is free for both families (at most 100 tries). Throws std::system_error.
-  static UdpSocketPair bind(std::uint16_t port, std::uint32_t firewall_mark);
+  static UdpSocketPair bind(std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads = true);
   [[nodiscard]] std::uint16_t port() const noexcept { return v4 ? v4->port() : v6->port(); }
 };
 

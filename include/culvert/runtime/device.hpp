@@ -31,13 +31,20 @@ struct DeviceLabels {
   [[nodiscard]] std::string of(const PublicKey& peer) const;
 };
 
+/// What carries packets in pieces larger than one, for status: words, or why there are none.
+struct DataPath {
+  std::string device;
+  std::string sending;
+  std::string receiving;
+};
+
 /// Lives on the thread that runs `io`; the io_context has stopped when it is destroyed.
 class Device {
  public:
-  /// Binds sockets in `socket_namespace` to `listen_port` (0: any that is free). Throws std::system_error. `io`
-  /// outlives the device.
+  /// Binds sockets in `socket_namespace` to `listen_port` (0: any that is free), `with_offloads` of the kernel or
+  /// without. Throws std::system_error. `io` outlives the device.
   Device(boost::asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
-         std::uint32_t firewall_mark);
+         std::uint32_t firewall_mark, bool with_offloads = true);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -59,6 +66,7 @@ class Device {
   [[nodiscard]] const NetworkNamespace& socket_namespace() const noexcept { return socket_namespace_; }
   [[nodiscard]] std::uint32_t firewall_mark() const noexcept { return firewall_mark_; }
   [[nodiscard]] DropCounters drops() const noexcept { return worker_.drops(); }
+  [[nodiscard]] DataPath data_path() const;
 
   DeviceLabels labels;
 
@@ -75,6 +83,7 @@ class Device {
   Engine engine_;
   UdpSocketPair sockets_;
   std::uint32_t firewall_mark_;
+  bool with_offloads_;
   std::optional<TimestampStore> timestamps_;
   Worker worker_;
   TunDevice* tun_ = nullptr;

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "culvert/engine/engine.hpp"
+#include "culvert/forwarding/segmenter.hpp"
 #include "culvert/io/boot_timer.hpp"
 #include "culvert/io/datagram_batch.hpp"
-#include "culvert/io/frame_batch.hpp"
 #include "culvert/io/tun_device.hpp"
 #include "culvert/io/udp_socket.hpp"
+#include "culvert/runtime/device_writer.hpp"
 #include "culvert/runtime/log.hpp"
 
 namespace culvert {
@@ -41,6 +42,8 @@ class Worker {
   void settings_changed();
 
   [[nodiscard]] DropCounters drops() const noexcept;
+  [[nodiscard]] const DatagramBatch& datagrams() const noexcept { return datagrams_; }
+  [[nodiscard]] const DeviceWriter& frames() const noexcept { return frames_; }
 
  private:
   struct Port;
@@ -48,6 +51,8 @@ class Worker {
   boost::asio::awaitable<void> carry_inbound(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> keep_deadlines(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> pause();
+  [[nodiscard]] std::size_t forward_outbound(const VirtioNetHeader& header, ByteSpan frame, const Now& now) noexcept;
+  void forward_inbound(const ReceivedDatagram& datagram, const Now& now) noexcept;
   [[nodiscard]] std::vector<std::shared_ptr<Port>> open_ports(const UdpSocketPair& sockets);
   void on_deadline();
   void finish_burst();
@@ -56,7 +61,8 @@ class Worker {
   Engine& engine_;
   UdpSocketPair& sockets_;
   DatagramBatch datagrams_;
-  FrameBatch frames_;
+  DeviceWriter frames_;
+  Segmenter segmenter_;
   ReceiveBatch receive_batch_;
   std::vector<std::byte> frame_buffer_;
   BootTimer timer_;

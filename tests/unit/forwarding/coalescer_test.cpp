@@ -622,12 +622,12 @@ class RandomFlows {
 };
 
 /// Frames by addresses and ports as they lie in the frame, each list in its order.
-std::map<Bytes, std::vector<Bytes>> by_flow(const std::vector<Bytes>& frames, std::size_t l2_length) {
-  std::map<Bytes, std::vector<Bytes>> flows;
+std::map<std::string, std::vector<Bytes>> by_flow(const std::vector<Bytes>& frames, std::size_t l2_length) {
+  std::map<std::string, std::vector<Bytes>> flows;
   for (const Bytes& frame : frames) {
     const bool is_v4 = (frame[l2_length] >> 4) == std::byte{4};
     const ByteView key = ByteView(frame).subspan(l2_length + (is_v4 ? 12 : 8), is_v4 ? 12 : 36);
-    flows[Bytes(key.begin(), key.end())].push_back(frame);
+    flows[std::string(reinterpret_cast<const char*>(key.data()), key.size())].push_back(frame);
   }
   return flows;
 }

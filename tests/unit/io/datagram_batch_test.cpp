@@ -90,8 +90,8 @@ struct Ends {
   Ends() {
     output_of("for n in 1 2 3; do ip addr add 10.7.0.$n/32 dev lo && ip addr add fd07::$n/128 dev lo nodad; done");
   }
-  UdpSocketPair ours = UdpSocketPair::bind(0, 0);
-  UdpSocketPair theirs = UdpSocketPair::bind(0, 0);
+  UdpSocketPair ours = UdpSocketPair::bind(0, 0, false);
+  UdpSocketPair theirs = UdpSocketPair::bind(0, 0, false);
   DatagramBatch batch{ours};
 
   [[nodiscard]] Path to(const char* remote, const char* local = nullptr) const {

@@ -234,7 +234,7 @@ TEST(TunDevice, what_is_no_packet_costs_that_write_only) {
   with_tun([] {
     auto device = TunDevice::create("cv0");
     bring_up("cv0");
-    EXPECT_EQ(error_of(device.try_write({})), EINVAL);
+    EXPECT_EQ(error_of(device.try_write(ByteView())), EINVAL);
     EXPECT_EQ(error_of(device.try_write(std::vector<std::byte>(40))), EINVAL);
     EXPECT_EQ(error_of(device.try_write(ipv4_packet(100))), 0);
   });

@@ -1,5 +1,5 @@
 // Frames given to devices of the running kernel.
-#include "culvert/io/frame_batch.hpp"
+#include "culvert/runtime/device_writer.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -34,63 +34,63 @@ unsigned received_by_kernel() {
   return line.empty() ? 0 : static_cast<unsigned>(std::stoul(line));
 }
 
-TEST(FrameBatch, writes_each_frame_at_once) {
+TEST(DeviceWriter, writes_each_frame_at_once) {
   with_device([](TunDevice& device) {
-    FrameBatch batch;
-    batch.set_device(&device);
+    DeviceWriter writer;
+    writer.set_device(&device);
     for (unsigned i = 1; i <= 3; ++i) {
       auto frame = packet();
-      batch.put(frame);
+      writer.put(frame);
       EXPECT_EQ(received_by_kernel(), i);
     }
-    EXPECT_EQ(batch.refused(), 0u);
+    EXPECT_EQ(writer.refused(), 0u);
   });
 }
 
-TEST(FrameBatch, loses_and_counts_frames_while_there_is_no_device) {
-  FrameBatch batch;
+TEST(DeviceWriter, loses_and_counts_frames_while_there_is_no_device) {
+  DeviceWriter writer;
   auto frame = packet();
-  batch.put(frame);
-  batch.put(frame);
-  EXPECT_EQ(batch.refused(), 2u);
+  writer.put(frame);
+  writer.put(frame);
+  EXPECT_EQ(writer.refused(), 2u);
 }
 
-TEST(FrameBatch, loses_only_the_frame_that_the_kernel_does_not_take) {
+TEST(DeviceWriter, loses_only_the_frame_that_the_kernel_does_not_take) {
   with_device([](TunDevice& device) {
-    FrameBatch batch;
-    batch.set_device(&device);
+    DeviceWriter writer;
+    writer.set_device(&device);
     auto nonsense = packet();
     nonsense[0] = std::byte{0x95};  // IP version 9
     auto frame = packet();
-    batch.put(nonsense);
-    batch.put(frame);
-    EXPECT_EQ(batch.refused(), 1u);
+    writer.put(nonsense);
+    writer.put(frame);
+    EXPECT_EQ(writer.refused(), 1u);
     EXPECT_EQ(received_by_kernel(), 1u);
   });
 }
 
-TEST(FrameBatch, counts_what_a_device_that_is_down_or_deleted_does_not_take) {
+TEST(DeviceWriter, counts_what_a_device_that_is_down_or_deleted_does_not_take) {
   with_device([](TunDevice& device) {
-    FrameBatch batch;
-    batch.set_device(&device);
+    DeviceWriter writer;
+    writer.set_device(&device);
     auto frame = packet();
     output_of("ip link set frames0 down");
-    batch.put(frame);
-    EXPECT_EQ(batch.refused(), 1u);
+    writer.put(frame);
+    EXPECT_EQ(writer.refused(), 1u);
     output_of("ip link del frames0");
-    batch.put(frame);
-    EXPECT_EQ(batch.refused(), 2u);
+    writer.put(frame);
+    EXPECT_EQ(writer.refused(), 2u);
   });
 }
 
-TEST(FrameBatch, does_not_touch_a_device_it_was_taken_from) {
+TEST(DeviceWriter, does_not_touch_a_device_it_was_taken_from) {
   with_device([](TunDevice& device) {
-    FrameBatch batch;
-    batch.set_device(&device);
-    batch.set_device(nullptr);
+    DeviceWriter writer;
+    writer.set_device(&device);
+    writer.set_device(nullptr);
     auto frame = packet();
-    batch.put(frame);
-    EXPECT_EQ(batch.refused(), 1u);
+    writer.put(frame);
+    EXPECT_EQ(writer.refused(), 1u);
     EXPECT_EQ(received_by_kernel(), 0u);
   });
 }

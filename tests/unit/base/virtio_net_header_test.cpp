@@ -1,5 +1,5 @@
 // The layout of the header that the kernel puts in front of frames.
-#include "culvert/forwarding/virtio_net_header.hpp"
+#include "culvert/base/virtio_net_header.hpp"
 
 #include <gtest/gtest.h>
 
