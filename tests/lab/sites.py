@@ -156,16 +156,17 @@ class Culvert(Site):
 
 
 class WireGuardGo(Site):
-    """Debian's wireguard-go, set up by wg and ip."""
+    """Debian's wireguard-go, or another `program` that is called as it is, set up by wg and ip."""
 
-    def __init__(self, *arguments, **options):
+    def __init__(self, *arguments, program="wireguard-go", **options):
         super().__init__(*arguments, **options)
-        if not shutil.which("wireguard-go"):
-            raise unittest.SkipTest("wireguard-go is not installed")
+        self.program = program
+        if not shutil.which(program):
+            raise unittest.SkipTest(f"{program} is not installed")
 
     def start(self):
         self.write_config(self.config(wg_quick=False))
-        self.process = self.host.start("wireguard-go", "-f", self.name, log=self.log_path())
+        self.process = self.host.start(self.program, "-f", self.name, log=self.log_path())
         # A killed predecessor's socket file may still be there: only an answer counts.
         wait_until(lambda: run("wg", "show", self.name, check=False).returncode == 0, 5, f"{self.name} to answer")
         run("wg", "setconf", self.name, self.config_path)
