@@ -167,8 +167,7 @@ class WireGuardGo(Site):
     def start(self):
         self.write_config(self.config(wg_quick=False))
         self.process = self.host.start(self.program, "-f", self.name, log=self.log_path())
-        # A killed predecessor's socket file may still be there: only an answer counts.
-        wait_until(lambda: run("wg", "show", self.name, check=False).returncode == 0, 5, f"{self.name} to answer")
+        wait_until(self._answers, 5, f"{self.name} to answer")
         run("wg", "setconf", self.name, self.config_path)
         for address in self.addresses:
             lab_module.add_address(self.host, self.name, address)
@@ -176,6 +175,12 @@ class WireGuardGo(Site):
         for prefix in (prefix for peer in self.peers for prefix in peer.allowed_ips):
             self.host.ip("route", "replace", prefix, "dev", self.name)
         return self
+
+    def _answers(self):
+        if not self.process.is_running:
+            raise LabError(f"{self.name} ended with {self.process.popen.returncode}:\n{self.process.output}")
+        # A killed predecessor's socket file may still be there: only an answer counts.
+        return run("wg", "show", self.name, check=False).returncode == 0
 
 
 def culvert_binary():
