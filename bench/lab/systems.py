@@ -47,7 +47,7 @@ class System:
         """Brings it up until a ping is answered, or writes down why not."""
         try:
             if self.tool and not shutil.which(self.tool):
-                raise lab.LabError(f"{self.tool} is not installed")
+                raise lab.LabError(f"{self.tool} is not there")
             self.start(hosts)
             if not probes.answers(hosts[0], self.addresses[1], timeout=15):
                 raise lab.LabError("no ping is answered within 15 s")
