@@ -77,16 +77,37 @@ void Engine::on_cookie_reply(const MessageCookieReply& message, const Now& now) 
 
 void Engine::on_data(const Path& from, std::uint8_t traffic_class, const MessageData& message, const Now& now,
                      FrameSink& frames, DatagramSink& out) noexcept {
+  const Peer* peer = peers_.find(message.receiver);
+  if (!peer) return count_drop(DropReason::UnknownIndex);
+  const std::shared_ptr<Session>& session = peer->sessions.share(message.receiver);
+  if (!session) return count_drop(DropReason::UnknownIndex);
+  const Verdict<ByteSpan> opened = session->decrypt(message, now.time);
+  const ByteSpan frame = accept(*session, message, opened, from, traffic_class, now, out);
+  if (!frame.empty()) frames.put(frame);
+}
+
+std::shared_ptr<Session> Engine::find_session(SessionIndex receiver) noexcept {
+  const Peer* peer = peers_.find(receiver);
+  return peer ? peer->sessions.share(receiver) : nullptr;
+}
+
+ByteSpan Engine::accept(const Session& opener, const MessageData& message, const Verdict<ByteSpan>& opened,
+                        const Path& from, std::uint8_t traffic_class, const Now& now, DatagramSink& out) noexcept {
+  const auto drop = [this](DropReason reason) {
+    count_drop(reason);
+    return ByteSpan();
+  };
+  // Gone or replaced meanwhile, perhaps with its peer.
   Peer* peer = peers_.find(message.receiver);
   Session* session = peer ? peer->sessions.find(message.receiver) : nullptr;
-  if (!session) return count_drop(DropReason::UnknownIndex);
-  const Verdict<ByteSpan> opened = session->open(message, now.time);
+  if (session != &opener) return drop(DropReason::UnknownIndex);
   if (!opened) {
     if (opened.error() == DropReason::CipherMismatch && session->is_first_mismatch()) {
       events_.push({EventKind::CipherMismatch, peer->id});
     }
-    return count_drop(opened.error());
+    return drop(opened.error());
   }
+  if (!session->accepts(message.counter)) return drop(DropReason::Replay);
 
   authenticated_packet_received(*peer, from, sizeof(MessageDataHeader) + message.sealed.size(), now);
   bool confirmed = false;
@@ -98,6 +119,7 @@ void Engine::on_data(const Path& from, std::uint8_t traffic_class, const Message
   Session* current = peer->sessions.current();
   if (current && current->needs_rekey_on_receive(now.time)) send_initiation(*peer, false, now, out);
 
+  ByteSpan frame;
   const ByteSpan plaintext = *opened;
   if (!plaintext.empty()) {
     peer->timers.data_received(now.time);
@@ -109,10 +131,11 @@ void Engine::on_data(const Path& from, std::uint8_t traffic_class, const Message
     } else if (const auto merged = decapsulate_ecn(traffic_class, plaintext); !merged) {
       count_drop(merged.error());
     } else {
-      frames.put(plaintext.first(header->length));
+      frame = plaintext.first(header->length);
     }
   }
   schedule(*peer, now.time);
+  return frame;
 }
 
 void Engine::authenticated_packet_received(Peer& peer, const Path& from, std::size_t bytes, const Now& now) noexcept {

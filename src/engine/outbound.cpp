@@ -21,41 +21,62 @@ void Engine::on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcep
   Peer& peer = *peers_.find(*id);
   if (!peer.path) return count_drop(DropReason::NoEndpoint);
 
-  Session* session = peer.sessions.current();
+  const Session* session = peer.sessions.current();
   if (session && session->can_seal(now.time)) {
-    send_frame(peer, *session, frame, now, out);
+    send_frame(peer, frame, now, out);
     return schedule(peer, now.time);
   }
   drops_.count(DropReason::StagedOverflow, staged_.push(peer.staged, frame));
   send_initiation(peer, false, now, out);
 }
 
-void Engine::send_frame(Peer& peer, Session& session, ByteView frame, const Now& now, DatagramSink& out) noexcept {
+std::optional<Sealing> Engine::admit(ByteView head, std::size_t count, std::size_t bytes, const Now& now) noexcept {
+  const Verdict<IpHeader> header = parse_ip_header(head);
+  if (!header || head.size() + limits::data_overhead + limits::padding_multiple > datagram_size_max) return {};
+  const auto id = prefixes_.find(header->destination);
+  if (!id) return {};
+  Peer& peer = *peers_.find(*id);
+  const Session* session = peer.sessions.current();
+  if (!peer.path || !session || !session->can_seal(now.time, count)) return {};
+  std::optional<Sealing> sealing(begin_sealing(peer, head, count, bytes, now));
+  schedule(peer, now.time);
+  return sealing;
+}
+
+void Engine::renew(PeerId id, const Now& now, DatagramSink& out) noexcept {
+  if (Peer* peer = peers_.find(id)) send_initiation(*peer, false, now, out);
+}
+
+Sealing Engine::begin_sealing(Peer& peer, ByteView head, std::size_t count, std::size_t bytes,
+                              const Now& now) noexcept {
   // RFC 6040 section 4.1, normal mode: the congestion field is copied; the rest of the traffic class stays inside.
   std::uint8_t traffic_class = 0;
-  if (!frame.empty()) {
-    const auto first = std::to_integer<unsigned>(frame[0]);
-    const auto second = std::to_integer<unsigned>(frame[1]);
+  if (!head.empty()) {
+    const auto first = std::to_integer<unsigned>(head[0]);
+    const auto second = std::to_integer<unsigned>(head[1]);
     traffic_class = static_cast<std::uint8_t>((first >> 4) == 4 ? second & 3 : (second >> 4) & 3);
   }
-  const std::size_t size = Session::sealed_size(frame.size(), mtu_);
-  const ByteSpan datagram = out.reserve(*peer.path, traffic_class, size);
-  if (datagram.empty()) return count_drop(DropReason::BatchFull);
-  session.seal(frame, datagram);
-  out.commit();
-
-  peer.sent_bytes += size;
+  const std::shared_ptr<Session>& session = peer.sessions.share_current();
+  const std::uint64_t counter = session->claim_counters(count);
+  const std::size_t last = bytes - (count - 1) * head.size();
+  peer.sent_bytes += (count - 1) * Session::sealed_size(head.size(), mtu_) + Session::sealed_size(last, mtu_);
   peer.timers.any_authenticated_packet_sent();
   peer.timers.any_authenticated_packet_traversal(now.time);
-  if (!frame.empty()) peer.timers.data_sent(now.time, jitter());
-  if (session.needs_rekey_on_send(now.time)) send_initiation(peer, false, now, out);
+  if (!head.empty()) peer.timers.data_sent(now.time, jitter());
+  return {peer.id, session, counter, *peer.path, traffic_class, mtu_, session->needs_rekey_on_send(now.time)};
+}
+
+void Engine::send_frame(Peer& peer, ByteView frame, const Now& now, DatagramSink& out) noexcept {
+  Sealing sealing = begin_sealing(peer, frame, 1, frame.size(), now);
+  if (!sealing.seal(frame, out)) count_drop(DropReason::BatchFull);
+  if (sealing.needs_rekey()) send_initiation(peer, false, now, out);
 }
 
 void Engine::send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept {
   while (!peer.staged.empty()) {
     Session* session = peer.sessions.current();
     if (!session || !session->can_seal(now.time)) return send_initiation(peer, false, now, out);
-    send_frame(peer, *session, staged_.front(peer.staged), now, out);
+    send_frame(peer, staged_.front(peer.staged), now, out);
     staged_.pop(peer.staged);
   }
 }
@@ -65,7 +86,7 @@ void Engine::send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexc
   Session* session = peer.sessions.current();
   if (!session || !session->can_seal(now.time)) return send_initiation(peer, false, now, out);
   if (peer.staged.empty()) {
-    send_frame(peer, *session, {}, now, out);
+    send_frame(peer, {}, now, out);
   } else {
     send_staged(peer, now, out);
   }

@@ -16,8 +16,9 @@ Session::Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex 
       birth_(birth),
       is_initiator_(is_initiator) {}
 
-bool Session::can_seal(Timestamp now) const noexcept {
-  return now - birth_ < limits::reject_after_time && sending_counter_ < limits::reject_after_messages;
+bool Session::can_seal(Timestamp now, std::size_t count) const noexcept {
+  return now - birth_ < limits::reject_after_time && sending_counter_ < limits::reject_after_messages &&
+         count <= limits::reject_after_messages - sending_counter_;
 }
 
 bool Session::needs_rekey_on_send(Timestamp now) const noexcept {
@@ -37,11 +38,15 @@ std::size_t Session::sealed_size(std::size_t frame, std::size_t mtu) noexcept {
 }
 
 void Session::seal(ByteView frame, ByteSpan out) noexcept {
+  seal_with(claim_counters(1), frame, out);
+}
+
+void Session::seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noexcept {
   assert(out.size() >= limits::data_overhead + frame.size());
-  assert(sending_counter_ < limits::reject_after_messages);
+  assert(counter < limits::reject_after_messages);
   MessageDataHeader header{std::uint32_t(data_type_of(suite())), {}, {}};
   header.receiver = remote_.value();
-  header.counter = sending_counter_;
+  header.counter = counter;
   copy_bytes(bytes_of(header), out);
 
   const ByteSpan sealed = out.subspan(sizeof header);
@@ -52,15 +57,20 @@ void Session::seal(ByteView frame, ByteSpan out) noexcept {
     std::fill(plaintext.begin() + static_cast<std::ptrdiff_t>(frame.size()), plaintext.end(), std::byte{0});
     frame = plaintext;
   }
-  sending_.seal(sending_counter_++, frame, {}, sealed);
+  sending_.seal(counter, frame, {}, sealed);
 }
 
 Verdict<ByteSpan> Session::open(const MessageData& message, Timestamp now) noexcept {
+  Verdict<ByteSpan> opened = decrypt(message, now);
+  if (opened && !accepts(message.counter)) return DropReason::Replay;
+  return opened;
+}
+
+Verdict<ByteSpan> Session::decrypt(const MessageData& message, Timestamp now) noexcept {
   if (message.suite != suite()) return DropReason::CipherMismatch;
   if (now - birth_ >= limits::reject_after_time) return DropReason::SessionExpired;
   if (message.counter >= limits::reject_after_messages) return DropReason::CounterExhausted;
   if (!receiving_.open(message.counter, message.sealed, {})) return DropReason::DataAuthentication;
-  if (!window_.accept(message.counter)) return DropReason::Replay;
   return message.sealed.first(message.sealed.size() - aead_tag_size);
 }
 

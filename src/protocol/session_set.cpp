@@ -8,14 +8,14 @@ namespace culvert {
 namespace {
 
 /// Puts `session` into `slot`; what was there dies, its keys with it.
-void replace(std::unique_ptr<Session>& slot, std::unique_ptr<Session> session, ReleasedIndices& released) noexcept {
+void replace(std::shared_ptr<Session>& slot, std::shared_ptr<Session> session, ReleasedIndices& released) noexcept {
   if (slot) released.add(slot->local_index());
   slot = std::move(session);
 }
 
 }  // namespace
 
-ReleasedIndices SessionSet::add_as_initiator(std::unique_ptr<Session> session) noexcept {
+ReleasedIndices SessionSet::add_as_initiator(std::shared_ptr<Session> session) noexcept {
   ReleasedIndices released;
   // An unconfirmed `next` is the newer one, and the peer may be about to use it.
   replace(previous_, std::move(next_ ? next_ : current_), released);
@@ -23,7 +23,7 @@ ReleasedIndices SessionSet::add_as_initiator(std::unique_ptr<Session> session) n
   return released;
 }
 
-ReleasedIndices SessionSet::add_as_responder(std::unique_ptr<Session> session) noexcept {
+ReleasedIndices SessionSet::add_as_responder(std::shared_ptr<Session> session) noexcept {
   ReleasedIndices released;
   replace(next_, std::move(session), released);
   replace(previous_, nullptr, released);
@@ -40,11 +40,12 @@ ReleasedIndices SessionSet::received_with(const Session& session, bool& confirme
   return released;
 }
 
-Session* SessionSet::find(SessionIndex local) noexcept {
+const std::shared_ptr<Session>& SessionSet::share(SessionIndex local) const noexcept {
+  static const std::shared_ptr<Session> none;
   for (const auto* slot : {&current_, &next_, &previous_}) {
-    if (*slot && (*slot)->local_index() == local) return slot->get();
+    if (*slot && (*slot)->local_index() == local) return *slot;
   }
-  return nullptr;
+  return none;
 }
 
 ReleasedIndices SessionSet::clear() noexcept {

@@ -14,6 +14,7 @@
 #include "culvert/engine/device_change.hpp"
 #include "culvert/engine/event.hpp"
 #include "culvert/engine/peer_directory.hpp"
+#include "culvert/engine/sealing.hpp"
 #include "culvert/engine/staged_frames.hpp"
 #include "culvert/forwarding/prefix_table.hpp"
 #include "culvert/protocol/cookie.hpp"
@@ -38,6 +39,26 @@ class Engine {
 
   /// A frame from the device. Sealed into `out` at once, or copied and staged while a handshake runs.
   void on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept;
+  /// The same in parts, so that threads which take turns at the engine can work with a session at once: on_frame() is
+  /// admit(), Sealing::seal(), and renew() if that is needed.
+  ///
+  /// `count` frames in a row whose headers are those of `head`, the first of them, in all respects that count here;
+  /// `bytes` is the size of all. Nothing when they are for on_frame(), one by one: to be dropped, or to wait for a
+  /// session.
+  [[nodiscard]] std::optional<Sealing> admit(ByteView head, std::size_t count, std::size_t bytes,
+                                             const Now& now) noexcept;
+  /// Begins the handshake for the next session of a peer.
+  void renew(PeerId peer, const Now& now, DatagramSink& out) noexcept;
+
+  /// Likewise for data that arrives: on_datagram() is find_session(), Session::decrypt() and accept().
+  ///
+  /// Null if there is none: the message is to be counted as UnknownIndex.
+  [[nodiscard]] std::shared_ptr<Session> find_session(SessionIndex receiver) noexcept;
+  /// `opened` is what `session` made of `message`. The frame for the device, or nothing; lies in the message.
+  [[nodiscard]] ByteSpan accept(const Session& session, const MessageData& message, const Verdict<ByteSpan>& opened,
+                                const Path& from, std::uint8_t traffic_class, const Now& now,
+                                DatagramSink& out) noexcept;
+
   /// A datagram that came along `from`, in an IP packet of `traffic_class`. Opened in place: `datagram` is overwritten,
   /// and frames put into `frames` lie in it. Answers, and frames that waited, go to `out`.
   void on_datagram(const Path& from, std::uint8_t traffic_class, ByteSpan datagram, const Now& now, FrameSink& frames,
@@ -48,6 +69,7 @@ class Engine {
   [[nodiscard]] std::optional<Timestamp> next_deadline() const noexcept { return deadlines_.earliest(); }
   /// Takes the oldest event. At most 256 are kept: poll after each burst.
   [[nodiscard]] std::optional<Event> poll_event() noexcept { return events_.poll(); }
+  [[nodiscard]] bool has_events() const noexcept { return !events_.empty(); }
   /// Counts a packet that died outside, so that one table has all of them.
   void count_drop(DropReason reason, std::uint64_t packets = 1) noexcept { drops_.count(reason, packets); }
 
@@ -101,7 +123,9 @@ class Engine {
 
  private:
   // Outbound.
-  void send_frame(Peer& peer, Session& session, ByteView frame, const Now& now, DatagramSink& out) noexcept;
+  void send_frame(Peer& peer, ByteView frame, const Now& now, DatagramSink& out) noexcept;
+  [[nodiscard]] Sealing begin_sealing(Peer& peer, ByteView head, std::size_t count, std::size_t bytes,
+                                      const Now& now) noexcept;
   void send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   void send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   /// Unless one left less than limits::rekey_timeout ago.

@@ -32,6 +32,7 @@ class EventQueue {
     if (count_ == events_.size()) (void)poll();
     events_[(first_ + count_++) % events_.size()] = event;
   }
+  [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   std::optional<Event> poll() noexcept {
     if (count_ == 0) return std::nullopt;
     const Event event = events_[first_];

@@ -46,7 +46,7 @@ struct Peer {
   /// When the last session was confirmed; unset: never.
   std::optional<WallTime> last_handshake;
   std::uint64_t received_bytes = 0;  ///< of authenticated datagrams
-  std::uint64_t sent_bytes = 0;      ///< of datagrams handed to the sink
+  std::uint64_t sent_bytes = 0;      ///< of datagrams made for it
 };
 
 }  // namespace culvert

@@ -13,7 +13,8 @@
 
 namespace culvert {
 
-/// One session. Owns its sending counter: nobody else makes nonces for its key (W-20). One thread at a time.
+/// One session. Owns its sending counter: nobody else makes nonces for its key (W-20). One thread at a time, but for
+/// seal_with() and decrypt(), which any number of threads may call beside each other and beside the rest.
 class Session {
  public:
   struct Keys {
@@ -30,8 +31,8 @@ class Session {
   [[nodiscard]] Timestamp birth() const noexcept { return birth_; }
   [[nodiscard]] std::uint64_t sending_counter() const noexcept { return sending_counter_; }
 
-  /// Younger than reject_after_time, and counters left.
-  [[nodiscard]] bool can_seal(Timestamp now) const noexcept;
+  /// Younger than reject_after_time, and `count` counters left.
+  [[nodiscard]] bool can_seal(Timestamp now, std::size_t count = 1) const noexcept;
   /// The sender's rules for a fresh key: rekey_after_messages for both, rekey_after_time for the initiator.
   [[nodiscard]] bool needs_rekey_on_send(Timestamp now) const noexcept;
   /// The initiator's last-minute rule; true at most once per session.
@@ -44,6 +45,18 @@ class Session {
   /// Writes the whole message into `out`, of sealed_size() bytes; padding is zero. `frame` and `out` do not overlap, or
   /// the frame starts exactly at out + 16. Requires can_seal(now).
   void seal(ByteView frame, ByteSpan out) noexcept;
+
+  /// `count` counters in a row, the first of which is returned: nobody else gets them. Requires can_seal(now, count).
+  [[nodiscard]] std::uint64_t claim_counters(std::size_t count) noexcept {
+    return std::exchange(sending_counter_, sending_counter_ + count);
+  }
+  /// seal() under a counter that was claimed.
+  void seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noexcept;
+
+  /// open() without the replay window: the caller asks accepts() afterwards, before it uses the result.
+  [[nodiscard]] Verdict<ByteSpan> decrypt(const MessageData& message, Timestamp now) noexcept;
+  /// Whether the counter of a message that decrypt() opened is new; it is not any more.
+  [[nodiscard]] bool accepts(std::uint64_t counter) noexcept { return window_.accept(counter); }
 
   /// Opens in place: suite, age and counter limit, then the tag, then the replay window, in that order; a failure
   /// changes nothing here (W-21). The result lies in message.sealed and still has its padding. DropReasons:

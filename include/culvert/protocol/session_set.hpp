@@ -28,14 +28,17 @@ class ReleasedIndices {
 class SessionSet {
  public:
   /// After consuming a response: usable at once. `current`, or `next` if there was one, becomes `previous`.
-  [[nodiscard]] ReleasedIndices add_as_initiator(std::unique_ptr<Session> session) noexcept;
+  [[nodiscard]] ReleasedIndices add_as_initiator(std::shared_ptr<Session> session) noexcept;
   /// After creating a response: becomes `next`; an older `next` and `previous` go.
-  [[nodiscard]] ReleasedIndices add_as_responder(std::unique_ptr<Session> session) noexcept;
+  [[nodiscard]] ReleasedIndices add_as_responder(std::shared_ptr<Session> session) noexcept;
 
   /// Call when `session` opened a message. If it is `next`: next → current → previous, and `confirmed` is set.
   [[nodiscard]] ReleasedIndices received_with(const Session& session, bool& confirmed) noexcept;
 
-  [[nodiscard]] Session* find(SessionIndex local) noexcept;
+  [[nodiscard]] Session* find(SessionIndex local) noexcept { return share(local).get(); }
+  /// Keeps the session, and its keys, for as long as somebody is at work with it.
+  [[nodiscard]] const std::shared_ptr<Session>& share(SessionIndex local) const noexcept;
+  [[nodiscard]] const std::shared_ptr<Session>& share_current() const noexcept { return current_; }
   [[nodiscard]] Session* current() noexcept { return current_.get(); }
   [[nodiscard]] const Session* current() const noexcept { return current_.get(); }
   [[nodiscard]] const Session* previous() const noexcept { return previous_.get(); }
@@ -45,9 +48,9 @@ class SessionSet {
   [[nodiscard]] ReleasedIndices clear() noexcept;
 
  private:
-  std::unique_ptr<Session> current_;
-  std::unique_ptr<Session> previous_;
-  std::unique_ptr<Session> next_;
+  std::shared_ptr<Session> current_;
+  std::shared_ptr<Session> previous_;
+  std::shared_ptr<Session> next_;
 };
 
 }  // namespace culvert

@@ -1,0 +1,53 @@
+// Frames in a row to one peer, decided about and not yet sealed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "culvert/base/endpoint.hpp"
+#include "culvert/base/sinks.hpp"
+#include "culvert/forwarding/prefix_table.hpp"
+#include "culvert/protocol/session.hpp"
+
+namespace culvert {
+
+/// What Engine::admit() decided, with the counters it claimed. One thread at a time, but beside the engine and beside
+/// others of the same session.
+class Sealing {
+ public:
+  Sealing(PeerId peer, std::shared_ptr<Session> session, std::uint64_t counter, const Path& path,
+          std::uint8_t traffic_class, std::size_t mtu, bool needs_rekey) noexcept
+      : peer_(peer),
+        session_(std::move(session)),
+        counter_(counter),
+        path_(path),
+        traffic_class_(traffic_class),
+        needs_rekey_(needs_rekey),
+        mtu_(mtu) {}
+
+  /// Seals the next frame straight into memory of `out`; at most as many as were admitted. False when there is no room.
+  bool seal(ByteView frame, DatagramSink& out) noexcept {
+    const ByteSpan datagram = out.reserve(path_, traffic_class_, Session::sealed_size(frame.size(), mtu_));
+    const std::uint64_t counter = counter_++;
+    if (datagram.empty()) return false;
+    session_->seal_with(counter, frame, datagram);
+    out.commit();
+    return true;
+  }
+
+  [[nodiscard]] PeerId peer() const noexcept { return peer_; }
+  /// Once the frames are sealed, Engine::renew() is to be called.
+  [[nodiscard]] bool needs_rekey() const noexcept { return needs_rekey_; }
+
+ private:
+  PeerId peer_;
+  std::shared_ptr<Session> session_;
+  std::uint64_t counter_;
+  Path path_;
+  std::uint8_t traffic_class_;
+  bool needs_rekey_;
+  std::size_t mtu_;
+};
+
+}  // namespace culvert
