@@ -120,7 +120,7 @@ class Run {
     is_up_ = true;
     guard_rules();
     spdlog::info("{} is up, listening on port {}, {} peer(s)", setup_.name(), tunnel_->device().sockets().port(),
-                 tunnel_->device().engine().peers().size());
+                 tunnel_->device().engine()->peers().size());
   }
 
   /// What is slow is done by a thread of its own, while packets and other clients are served.

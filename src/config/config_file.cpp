@@ -148,7 +148,7 @@ class Parser {
     bool may_repeat;
     void (Parser::*read)(const IniText& value);
   };
-  static const std::array<Key, 24> keys;
+  static const std::array<Key, 25> keys;
 
   void begin_section(const IniText& name) {
     finish_peer();
@@ -362,6 +362,12 @@ class Parser {
     config_.offloads = value.text == "auto";
   }
 
+  void read_queues(const IniText& value) {
+    const auto count = parse_decimal(value.text, queues_max);
+    if (!count || *count == 0) throw IniError(value, shown(value.text) + " is no number of queues: expected 1 to 64");
+    config_.queues = static_cast<std::uint16_t>(*count);
+  }
+
   // One per key of [Peer].
 
   void read_public_key(const IniText& value) {
@@ -433,7 +439,7 @@ class Parser {
   std::vector<IniError> warnings_;
 };
 
-const std::array<Parser::Key, 24> Parser::keys{{
+const std::array<Parser::Key, 25> Parser::keys{{
     {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
     {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
     {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
@@ -452,6 +458,7 @@ const std::array<Parser::Key, 24> Parser::keys{{
     {"Cipher", Section::Interface, false, &Parser::read_cipher},
     {"Insecure", Section::Interface, false, &Parser::read_insecure},
     {"Offloads", Section::Interface, false, &Parser::read_offloads},
+    {"Queues", Section::Interface, false, &Parser::read_queues},
     {"PublicKey", Section::Peer, false, &Parser::read_public_key},
     {"PresharedKey", Section::Peer, false, &Parser::read_preshared_key},
     {"AllowedIPs", Section::Peer, true, &Parser::read_allowed_ips},

@@ -12,7 +12,7 @@ namespace culvert::detail {
 using AeadNonce = std::array<std::byte, 12>;
 
 /// One key, ready for use by `Library`, wiped when it goes. Sizes and overlap as in Aead; `sealed` has a tag at least.
-/// Sealing and opening allocate nothing. One thread at a time.
+/// Sealing and opening allocate nothing; any number of threads may do so at once.
 template <class Library>
 class KeyedAead {
  public:

@@ -92,8 +92,21 @@ std::string name_of(const ifreq& request) {
 
 }  // namespace
 
-TunDevice TunDevice::create(const std::string& name, bool with_offloads) {
+TunDevice TunDevice::create(const std::string& name, bool with_offloads, std::size_t queues) {
   check_name(name);
+  const int offload_flag = with_offloads ? IFF_VNET_HDR : 0;
+  const int queue_flag = queues > 1 ? IFF_MULTI_QUEUE : 0;
+  // IFF_TUN_EXCL: without it the kernel would attach to a persistent device somebody else made.
+  TunDevice device = attach(name, IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | offload_flag | queue_flag);
+  if (with_offloads) device.offloads_ = ask_for_offloads(device.fd());
+  for (std::size_t number = 1; number < queues; ++number) {
+    device.others_.push_back(attach(device.name_, IFF_TUN | IFF_NO_PI | offload_flag | queue_flag));
+    if (with_offloads) device.others_.back().offloads_ = ask_for_offloads(device.others_.back().fd());
+  }
+  return device;
+}
+
+TunDevice TunDevice::attach(const std::string& name, int flags) {
   const std::string what = "cannot create TUN device '" + name + "'";
   UniqueFd fd(::open(control_file, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (const int error = errno; !fd.is_open()) {
@@ -101,15 +114,12 @@ TunDevice TunDevice::create(const std::string& name, bool with_offloads) {
   }
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());
-  // IFF_TUN_EXCL: without it the kernel would attach to a persistent device somebody else made.
-  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | (with_offloads ? IFF_VNET_HDR : 0));
+  request.ifr_flags = static_cast<short>(flags);
   if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) {
     const int error = errno;
     throw_system_error(error, what + hint_for_attach(error));
   }
-  TunDevice device(std::move(fd), name_of(request));
-  if (with_offloads) device.offloads_ = ask_for_offloads(device.fd());
-  return device;
+  return TunDevice(std::move(fd), name_of(request));
 }
 
 TunDevice TunDevice::adopt(UniqueFd fd) {

@@ -118,19 +118,19 @@ void read_controls(msghdr& message, ReceivedDatagram& datagram) noexcept {
 
 // The socket of one family, or nothing where the system lacks that family.
 std::unique_ptr<UdpSocket> bind_if_supported(Family family, std::uint16_t port, std::uint32_t firewall_mark,
-                                             bool with_offloads) {
+                                             bool with_offloads, bool is_shared) {
   try {
-    return std::make_unique<UdpSocket>(UdpSocket::bind(family, port, firewall_mark, with_offloads));
+    return std::make_unique<UdpSocket>(UdpSocket::bind(family, port, firewall_mark, with_offloads, is_shared));
   } catch (const std::system_error& error) {
     if (error.code() == std::errc::address_family_not_supported) return nullptr;
     throw;
   }
 }
 
-UdpSocketPair bind_once(std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads) {
+UdpSocketPair bind_once(std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads, bool is_shared) {
   UdpSocketPair pair;
-  pair.v4 = bind_if_supported(Family::V4, port, firewall_mark, with_offloads);
-  pair.v6 = bind_if_supported(Family::V6, pair.v4 ? pair.v4->port() : port, firewall_mark, with_offloads);
+  pair.v4 = bind_if_supported(Family::V4, port, firewall_mark, with_offloads, is_shared);
+  pair.v6 = bind_if_supported(Family::V6, pair.v4 ? pair.v4->port() : port, firewall_mark, with_offloads, is_shared);
   if (!pair.v4 && !pair.v6) {
     throw_system_error(EAFNOSUPPORT,
                        "cannot bind UDP port " + std::to_string(port) + " (neither IPv4 nor IPv6 is there)");
@@ -174,12 +174,14 @@ ReceiveBatch::ReceiveBatch(std::size_t slots, std::size_t slot_size)
     : storage_(std::make_unique<Storage>(slots, slot_size)) {}
 ReceiveBatch::~ReceiveBatch() = default;
 
-UdpSocket UdpSocket::bind(Family family, std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads) {
+UdpSocket UdpSocket::bind(Family family, std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads,
+                          bool is_shared) {
   const bool is_v4 = family == Family::V4;
   const std::string what = "cannot bind UDP port " + std::to_string(port) + " for " + (is_v4 ? "IPv4" : "IPv6");
   UniqueFd fd(::socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
   if (!fd.is_open()) throw_system_error(errno, what);
   if (!set_family_options(fd.get(), family)) throw_system_error(errno, what);
+  if (is_shared && !set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) throw_system_error(errno, what);
   enlarge_buffers(fd.get());
   UdpSocket socket(std::move(fd), family, port);
   if (with_offloads) {
@@ -239,11 +241,23 @@ UdpSocketPair UdpSocketPair::bind(std::uint16_t port, std::uint32_t firewall_mar
   // A port the kernel picks for IPv4 may be taken in IPv6.
   for (int tries = 1;; ++tries) {
     try {
-      return bind_once(port, firewall_mark, with_offloads);
+      return bind_once(port, firewall_mark, with_offloads, false);
     } catch (const std::system_error& error) {
       if (port != 0 || tries == port_tries || error.code() != std::errc::address_in_use) throw;
     }
   }
+}
+
+std::vector<UdpSocketPair> UdpSocketPair::bind_group(std::size_t count, std::uint16_t port, std::uint32_t firewall_mark,
+                                                     bool with_offloads) {
+  std::vector<UdpSocketPair> group;
+  group.push_back(bind(port, firewall_mark, with_offloads));
+  if (count <= 1) return group;
+  // A port that is shared would also be shared with another group: only one that nobody has may be.
+  const std::uint16_t chosen = group.front().port();
+  group.clear();
+  while (group.size() < count) group.push_back(bind_once(chosen, firewall_mark, with_offloads, true));
+  return group;
 }
 
 }  // namespace culvert

@@ -301,13 +301,13 @@ asio::awaitable<bool> ControlSocket::answer_reload(const ReloadRequest& request,
   co_return co_await answer.send();
 }
 
-asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {
-  const Engine& engine = device_.engine();
-  if (engine.identity()) answer.append_key("private_key", engine.identity()->secret.bytes());
+void ControlSocket::begin_get(Answer& answer) {
+  const auto engine = device_.engine();
+  if (engine->identity()) answer.append_key("private_key", engine->identity()->secret.bytes());
   answer.append("listen_port={}\n", device_.sockets().port());
   if (device_.firewall_mark() != 0) answer.append("fwmark={}\n", device_.firewall_mark());
-  answer.append("culvert_cipher={}\nculvert_aead={}\nculvert_pid={}\n", to_string(engine.cipher()),
-                aead_library(engine.cipher()), ::getpid());
+  answer.append("culvert_cipher={}\nculvert_aead={}\nculvert_pid={}\n", to_string(engine->cipher()),
+                aead_library(engine->cipher()), ::getpid());
   const DataPath path = device_.data_path();
   answer.append("culvert_device_path={}\nculvert_sending_path={}\nculvert_receiving_path={}\n", path.device,
                 path.sending, path.receiving);
@@ -321,30 +321,44 @@ asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {
     const auto reason = static_cast<DropReason>(i);
     if (drops[reason] != 0) answer.append("culvert_drop_{}={}\n", to_string(reason), drops[reason]);
   }
+}
 
+bool ControlSocket::tell_peer(PeerId id, Answer& answer) {
+  const auto engine = device_.engine();
+  const Peer* peer = engine->find_peer(id);
+  if (!peer) return false;
+  answer.append_key("public_key", peer->public_key().bytes());
+  answer.append_key("preshared_key", peer->handshake.preshared_key().bytes());
+  answer.append("protocol_version=1\n");
+  if (peer->path) answer.append("endpoint={}\n", peer->path->remote.to_string());
+  const auto handshake = peer->last_handshake.value_or(WallTime{}).time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(handshake);
+  answer.append("last_handshake_time_sec={}\nlast_handshake_time_nsec={}\n", seconds.count(),
+                (handshake - seconds).count());
+  answer.append("tx_bytes={}\nrx_bytes={}\npersistent_keepalive_interval={}\n", peer->sent_bytes, peer->received_bytes,
+                peer->timers.persistent_keepalive().count());
+  const auto label = device_.labels.peers.find(peer->public_key());
+  if (label != device_.labels.peers.end()) answer.append("culvert_name={}\n", printable(label->second));
+  return true;
+}
+
+asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {
+  begin_get(answer);
   // Peers may come and go whenever the client makes us wait; the prefixes are as they were at the beginning.
   std::vector<std::pair<PeerId, Prefix>> prefixes;
-  prefixes.reserve(engine.prefixes().size());
-  engine.prefixes().for_each([&](const Prefix& prefix, PeerId id) { prefixes.emplace_back(id, prefix); });
+  std::size_t slots = 0;
+  {
+    const auto engine = device_.engine();
+    prefixes.reserve(engine->prefixes().size());
+    engine->prefixes().for_each([&](const Prefix& prefix, PeerId id) { prefixes.emplace_back(id, prefix); });
+    slots = engine->peers().slot_count();
+  }
   std::ranges::stable_sort(prefixes, {}, &std::pair<PeerId, Prefix>::first);
   auto prefix = prefixes.begin();
-  for (std::uint32_t slot = 0; slot < engine.peers().slot_count(); ++slot) {
+  for (std::uint32_t slot = 0; slot < slots; ++slot) {
     const PeerId id(slot);
     while (prefix != prefixes.end() && prefix->first < id) ++prefix;
-    const Peer* peer = engine.find_peer(id);
-    if (!peer) continue;
-    answer.append_key("public_key", peer->public_key().bytes());
-    answer.append_key("preshared_key", peer->handshake.preshared_key().bytes());
-    answer.append("protocol_version=1\n");
-    if (peer->path) answer.append("endpoint={}\n", peer->path->remote.to_string());
-    const auto handshake = peer->last_handshake.value_or(WallTime{}).time_since_epoch();
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(handshake);
-    answer.append("last_handshake_time_sec={}\nlast_handshake_time_nsec={}\n", seconds.count(),
-                  (handshake - seconds).count());
-    answer.append("tx_bytes={}\nrx_bytes={}\npersistent_keepalive_interval={}\n", peer->sent_bytes,
-                  peer->received_bytes, peer->timers.persistent_keepalive().count());
-    const auto label = labels.peers.find(peer->public_key());
-    if (label != labels.peers.end()) answer.append("culvert_name={}\n", printable(label->second));
+    if (!tell_peer(id, answer)) continue;
     for (; prefix != prefixes.end() && prefix->first == id; ++prefix) {
       answer.append("allowed_ip={}\n", prefix->second.to_string());
       if (answer.is_full() && !co_await answer.send()) co_return false;

@@ -3,9 +3,12 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <span>
 #include <system_error>
 
 #include "culvert/io/clock.hpp"
@@ -16,15 +19,18 @@ namespace culvert {
 namespace asio = boost::asio;
 namespace {
 
-UdpSocketPair bind_sockets(const NetworkNamespace& where, std::uint16_t port, std::uint32_t mark, bool with_offloads) {
+std::vector<UdpSocketPair> bind_sockets(const NetworkNamespace& where, std::size_t count, std::uint16_t port,
+                                        std::uint32_t mark, bool with_offloads) {
   const ScopedNamespace inside(where);
-  return UdpSocketPair::bind(port, mark, with_offloads);
+  return UdpSocketPair::bind_group(count, port, mark, with_offloads);
 }
 
-Result<void> set_firewall_mark(UdpSocketPair& sockets, std::uint32_t mark) {
-  for (UdpSocket* socket : {sockets.v4.get(), sockets.v6.get()}) {
-    if (!socket) continue;
-    if (const auto done = socket->set_firewall_mark(mark); !done) return done.error();
+Result<void> set_firewall_mark(std::vector<UdpSocketPair>& all, std::uint32_t mark) {
+  for (UdpSocketPair& sockets : all) {
+    for (UdpSocket* socket : {sockets.v4.get(), sockets.v6.get()}) {
+      if (!socket) continue;
+      if (const auto done = socket->set_firewall_mark(mark); !done) return done.error();
+    }
   }
   return {};
 }
@@ -37,14 +43,14 @@ std::string DeviceLabels::of(const PublicKey& peer) const {
 }
 
 Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
-               std::uint32_t firewall_mark, bool with_offloads)
+               std::uint32_t firewall_mark, bool with_offloads, std::size_t workers)
     : io_(io),
       socket_namespace_(std::move(socket_namespace)),
       engine_(random_, limits::default_mtu),
-      sockets_(bind_sockets(socket_namespace_, listen_port, firewall_mark, with_offloads)),
+      sockets_(bind_sockets(socket_namespace_, workers, listen_port, firewall_mark, with_offloads)),
       firewall_mark_(firewall_mark),
       with_offloads_(with_offloads),
-      worker_(io, engine_, sockets_) {
+      worker_(io, engine_, sockets_.front()) {
   worker_.on_event = [this](const Event& event) { handle(event); };
   worker_.on_device_lost = [this] {
     carry(nullptr);
@@ -58,7 +64,7 @@ Device::~Device() {
 
 Result<void> Device::apply(DeviceChange&& change) {
   if (const auto done = change_sockets(change); !done) return done;
-  engine_.apply(std::move(change), read_clocks());
+  engine()->apply(std::move(change), read_clocks());
   remember_timestamps();
   worker_.settings_changed();
   return {};
@@ -66,11 +72,14 @@ Result<void> Device::apply(DeviceChange&& change) {
 
 Result<void> Device::change_sockets(const DeviceChange& change) {
   const std::uint32_t mark = change.firewall_mark.value_or(firewall_mark_);
-  const bool is_other_port = change.listen_port && *change.listen_port != 0 && *change.listen_port != sockets_.port();
+  const bool is_other_port = change.listen_port && *change.listen_port != 0 && *change.listen_port != sockets().port();
   if (is_other_port) {
     try {
-      UdpSocketPair fresh = bind_sockets(socket_namespace_, *change.listen_port, mark, with_offloads_);
-      worker_.replace_sockets(std::move(fresh));
+      auto fresh = bind_sockets(socket_namespace_, workers(), *change.listen_port, mark, with_offloads_);
+      worker_.replace_sockets(std::move(fresh.front()));
+      helpers_.reset();
+      std::ranges::move(std::span(fresh).subspan(1), sockets_.begin() + 1);
+      start_helpers();
     } catch (const std::system_error& error) {
       return boost::system::error_code(error.code().value(), boost::system::system_category());
     }
@@ -85,16 +94,37 @@ Result<void> Device::change_sockets(const DeviceChange& change) {
 }
 
 void Device::remember_timestamps() {
-  const Identity* identity = engine_.identity();
+  const auto engine = engine_.take();
+  const Identity* identity = engine->identity();
   if (!identity) return timestamps_.reset();
   if (timestamps_ && timestamps_->owner() == identity->public_key) return;
   timestamps_.emplace(identity->public_key);
-  if (const auto last = timestamps_->load()) engine_.restore_timestamp(*last);
+  if (const auto last = timestamps_->load()) engine->restore_timestamp(*last);
 }
 
 void Device::handle(const Event& event) {
-  if (event.kind == EventKind::InitiationSent && timestamps_) timestamps_->save(engine_.last_timestamp());
+  if (event.kind == EventKind::InitiationSent && timestamps_) timestamps_->save(engine()->last_timestamp());
   if (on_event) on_event(event);
+}
+
+DropCounters Device::drops() noexcept {
+  const auto engine = engine_.take();
+  DropCounters drops = engine->drops();
+  drops.add(worker_.drops());
+  if (helpers_) helpers_->add_drops(drops);
+  return drops;
+}
+
+void Device::start_helpers() {
+  if (!tun_ || workers() == 1 || tun_->queue_count() < workers()) return;
+  engine_.share(true);
+  helpers_.emplace(engine_, std::span(sockets_).subspan(1), *tun_, [this] {
+    if (is_notified_.exchange(true)) return;
+    asio::post(io_, [this] {
+      is_notified_ = false;
+      worker_.attend();
+    });
+  });
 }
 
 DataPath Device::data_path() const {
@@ -113,7 +143,7 @@ DataPath Device::data_path() const {
   } else {
     path.device = unless(one, tun_->offloads().missing.empty() ? off : tun_->offloads().missing);
   }
-  const UdpSocket& socket = sockets_.v4 ? *sockets_.v4 : *sockets_.v6;
+  const UdpSocket& socket = sockets().v4 ? *sockets().v4 : *sockets().v6;
   const char* too_old = with_offloads_ ? "the kernel has none" : off;
   path.sending = socket.segments() ? unless("UDP_SEGMENT", worker_.datagrams().refusal()) : unless(one, too_old);
   path.receiving = socket.merges() ? "UDP_GRO" : unless(one, too_old);
@@ -126,8 +156,11 @@ void Device::carry(TunDevice* tun) {
     links_ready_->close(ignored);
     links_ready_.reset();
   }
+  helpers_.reset();
+  engine_.share(false);
   tun_ = tun;
   worker_.set_device(tun);
+  start_helpers();
   if (tun) watch_links();
 }
 
@@ -138,7 +171,7 @@ void Device::watch_links() {
     const ScopedNamespace inside(NetworkNamespace::adopt(std::move(*where)));
     links_.emplace();
     const auto link = Netlink().find_link(tun_->name());
-    if (link) engine_.set_mtu(link->mtu);
+    if (link) engine()->set_mtu(link->mtu);
     const int copy = ::fcntl(links_->fd(), F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
     links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
@@ -160,7 +193,7 @@ asio::awaitable<void> Device::follow_links(std::shared_ptr<asio::posix::stream_d
       for (const LinkEvent& event : links_->take(is_overrun)) {
         if (event.name != name) continue;
         is_gone = event.is_gone;
-        if (!event.is_gone) engine_.set_mtu(event.mtu);
+        if (!event.is_gone) engine()->set_mtu(event.mtu);
       }
     } catch (const std::system_error&) {
       is_overrun = true;

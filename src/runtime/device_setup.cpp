@@ -1,6 +1,8 @@
 // A TUN device with its addresses, MTU and routes.
 #include "culvert/runtime/device_setup.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <set>
 #include <system_error>
@@ -14,6 +16,7 @@ namespace culvert {
 namespace {
 
 constexpr std::uint32_t main_table = 254;
+constexpr std::size_t workers_by_default_max = 4;
 
 }  // namespace
 
@@ -24,7 +27,7 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   };
   const ScopedNamespace inside(where);
   step("create device " + name);
-  TunDevice device = TunDevice::create(name, config.offloads);
+  TunDevice device = TunDevice::create(name, config.offloads, workers_of(config));
   Netlink netlink;
   const auto link = netlink.find_link(name);
   if (!link) {
@@ -91,6 +94,15 @@ void change_device(const std::string& name, const NetworkNamespace& where, const
   for (const Route& route : wanted_routes) {
     if (is_possible(route.destination) && !present.contains(route)) netlink.add_route(link->index, route);
   }
+}
+
+std::size_t workers_of(const Config& config) {
+  if (config.queues) return *config.queues;
+  cpu_set_t allowed;
+  const bool is_known = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+  const auto processors = is_known ? static_cast<std::size_t>(CPU_COUNT(&allowed)) : 1;
+  // Two are busy enough with one worker and whoever sends and receives what it carries.
+  return processors <= 2 ? 1 : std::min<std::size_t>(processors - 1, workers_by_default_max);
 }
 
 std::vector<Route> routes_of(const Config& config, std::uint32_t default_route_table) {

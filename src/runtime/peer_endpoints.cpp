@@ -47,7 +47,8 @@ void PeerEndpoints::forget(const PublicKey& key) {
 }
 
 void PeerEndpoints::on_event(const Event& event) {
-  const Peer* peer = device_.engine().find_peer(event.peer);
+  const auto engine = device_.engine();
+  const Peer* peer = engine->find_peer(event.peer);
   if (!peer) return;
   const auto found = followed_.find(peer->public_key());
   if (found == followed_.end()) return;
@@ -85,7 +86,8 @@ void PeerEndpoints::look_up_after(std::chrono::seconds pause, const PublicKey& k
 
 void PeerEndpoints::looked_up(const PublicKey& key, Followed& followed, FoundEndpoints found) {
   followed.is_looking_up = false;
-  const Peer* peer = device_.engine().find_peer(key);
+  const auto engine = device_.engine();
+  const Peer* peer = engine->find_peer(key);
   if (!peer) return forget(key);
   std::erase_if(found.endpoints, [this](const Endpoint& endpoint) {
     return !(endpoint.address.is_v4() ? device_.sockets().v4 : device_.sockets().v6);

@@ -47,7 +47,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
       setup_(std::move(setup)),
       device_namespace_(open_namespace(config_.device_namespace)),
       device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),
-              config_.firewall_mark.value_or(0), config_.offloads),
+              config_.firewall_mark.value_or(0), config_.offloads, workers_of(config_)),
       tun_(set_up_device(name_, config_, device_namespace_, setup_)),
       endpoints_(io, device_),
       device_retry_(io) {
@@ -98,7 +98,7 @@ Result<void> Tunnel::apply(const Config& wanted) {
   change.firewall_mark = wanted.firewall_mark.value_or(0);
   for (std::size_t i = 0; i < wanted.peers.size(); ++i) {
     const auto found = known.find(wanted.peers[i].public_key);
-    const bool is_there = found != known.end() && device_.engine().find_peer(wanted.peers[i].public_key);
+    const bool is_there = found != known.end() && device_.engine()->find_peer(wanted.peers[i].public_key);
     if (is_there && found->second->endpoint == wanted.peers[i].endpoint) change.peers[i].endpoint.reset();
   }
   if (const auto done = device_.apply(std::move(change)); !done) return done;
@@ -125,7 +125,8 @@ void Tunnel::go_back(const Config& was) {
 
 void Tunnel::on_event(const Event& event) {
   endpoints_.on_event(event);
-  const Peer* peer = device_.engine().find_peer(event.peer);
+  const auto engine = device_.engine();
+  const Peer* peer = engine->find_peer(event.peer);
   if (!peer) return;
   PeerState& state = peers_[peer->public_key()];
   auto level = spdlog::level::debug;
@@ -156,7 +157,7 @@ void Tunnel::on_event(const Event& event) {
       if (state.mismatch_log.allow(read_clocks().time)) {
         spdlog::warn(
             "peer {}: sends data under another cipher than {}, which is dropped: set the same Cipher at both ends",
-            device_.labels.of(peer->public_key()), to_string(device_.engine().cipher()));
+            device_.labels.of(peer->public_key()), to_string(device_.engine()->cipher()));
       }
       return;
   }

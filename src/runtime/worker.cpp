@@ -54,11 +54,19 @@ struct Worker::Port {
   UdpSocket* socket = nullptr;
 };
 
-Worker::Worker(asio::io_context& io, Engine& engine, UdpSocketPair& sockets)
-    : io_(io), engine_(engine), sockets_(sockets), datagrams_(sockets), frame_buffer_(frame_buffer_size) {
+Worker::Worker(asio::io_context& io, SharedEngine& engine, UdpSocketPair& sockets)
+    : Worker(io, engine, sockets, nullptr) {}
+
+Worker::Worker(asio::io_context& io, SharedEngine& engine, UdpSocketPair& sockets, std::function<void()> notify)
+    : io_(io),
+      engine_(engine),
+      notify_(std::move(notify)),
+      sockets_(sockets),
+      datagrams_(sockets),
+      frame_buffer_(frame_buffer_size) {
   timer_port_ = std::make_shared<Port>(io, timer_.fd());
   socket_ports_ = open_ports(sockets_);
-  asio::co_spawn(io, keep_deadlines(timer_port_), rethrow);
+  if (!notify_) asio::co_spawn(io, keep_deadlines(timer_port_), rethrow);
   for (const auto& port : socket_ports_) asio::co_spawn(io, carry_inbound(port), rethrow);
 }
 
@@ -168,24 +176,72 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
 
 std::size_t Worker::forward_outbound(const VirtioNetHeader& header, ByteSpan frame, const Now& now) noexcept {
   if (const auto verdict = segmenter_.begin(header, frame, 0); !verdict) {
-    engine_.count_drop(verdict.error());
+    engine_.take()->count_drop(verdict.error());
     return 1;
   }
-  for (ByteSpan next = segmenter_.next(); !next.empty(); next = segmenter_.next()) {
-    engine_.on_frame(next, now, datagrams_);
+  ByteSpan next = segmenter_.next();
+  std::optional<Sealing> sealing;
+  {
+    const auto engine = engine_.take();
+    sealing = engine->admit(next, segmenter_.count(), segmenter_.size(), now);
+    if (!sealing) {
+      for (; !next.empty(); next = segmenter_.next()) engine->on_frame(next, now, datagrams_);
+    }
+  }
+  if (sealing) {
+    std::uint64_t lost = 0;
+    for (; !next.empty(); next = segmenter_.next()) lost += !sealing->seal(next, datagrams_);
+    if (lost != 0) engine_.take()->count_drop(DropReason::BatchFull, lost);
+    if (sealing->needs_rekey()) engine_.take()->renew(sealing->peer(), now, datagrams_);
   }
   if (datagrams_.size() >= bytes_per_flush) datagrams_.flush();
   return segmenter_.count();
 }
 
 void Worker::forward_inbound(const ReceivedDatagram& datagram, const Now& now) noexcept {
-  if (datagram.is_truncated) return engine_.count_drop(DropReason::Truncated);
+  if (datagram.is_truncated) return engine_.take()->count_drop(DropReason::Truncated);
   ByteSpan rest = datagram.bytes;
   do {
-    const ByteSpan one = rest.first(std::min(rest.size(), datagram.segment_size));
-    engine_.on_datagram(datagram.path, datagram.traffic_class, one, now, frames_, datagrams_);
-    rest = rest.subspan(one.size());
+    std::size_t count = 0;
+    const ByteSpan behind = take_run(rest, datagram.segment_size, count);
+    if (count == 0) {
+      const ByteSpan one = rest.first(std::min(rest.size(), datagram.segment_size));
+      engine_.take()->on_datagram(datagram.path, datagram.traffic_class, one, now, frames_, datagrams_);
+      rest = rest.subspan(one.size());
+    } else {
+      open_run(datagram, count, now);
+      rest = behind;
+    }
   } while (!rest.empty());
+}
+
+/// Puts data messages for one session that come one after the other into messages_; returns what is behind them.
+ByteSpan Worker::take_run(ByteSpan datagrams, std::size_t segment_size, std::size_t& count) noexcept {
+  while (!datagrams.empty() && count < messages_.size()) {
+    const ByteSpan one = datagrams.first(std::min(datagrams.size(), segment_size));
+    const Verdict<Message> parsed = parse_message(one);
+    const auto* data = parsed ? std::get_if<MessageData>(&*parsed) : nullptr;
+    if (!data || (count != 0 && data->receiver != messages_[0].receiver)) break;
+    messages_[count++] = *data;
+    datagrams = datagrams.subspan(one.size());
+  }
+  return datagrams;
+}
+
+void Worker::open_run(const ReceivedDatagram& datagram, std::size_t count, const Now& now) noexcept {
+  const std::shared_ptr<Session> session = engine_.take()->find_session(messages_[0].receiver);
+  if (!session) return engine_.take()->count_drop(DropReason::UnknownIndex, count);
+  for (std::size_t i = 0; i < count; ++i) opened_[i] = session->decrypt(messages_[i], now.time);
+  {
+    const auto engine = engine_.take();
+    for (std::size_t i = 0; i < count; ++i) {
+      opened_[i] =
+          engine->accept(*session, messages_[i], opened_[i], datagram.path, datagram.traffic_class, now, datagrams_);
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!opened_[i]->empty()) frames_.put(*opened_[i]);
+  }
 }
 
 asio::awaitable<void> Worker::keep_deadlines(std::shared_ptr<Port> port) {
@@ -207,29 +263,49 @@ void Worker::settings_changed() {
 }
 
 void Worker::on_deadline() {
-  timer_set_.reset();
-  engine_.on_deadline(read_clocks(), datagrams_);
+  {
+    const auto engine = engine_.take();
+    engine_.timer_set.reset();
+    engine->on_deadline(read_clocks(), datagrams_);
+  }
   finish_burst();
 }
 
 void Worker::finish_burst() {
   datagrams_.flush();
-  while (const auto event = engine_.poll_event()) {
+  if (!notify_) return attend();
+  bool is_wanted = false;
+  {
+    const auto engine = engine_.take();
+    const auto deadline = engine->next_deadline();
+    is_wanted = engine->has_events() || (deadline && (!engine_.timer_set || *deadline < *engine_.timer_set));
+    lost_ = lost();
+  }
+  if (is_wanted) notify_();
+}
+
+void Worker::attend() {
+  while (const auto event = engine_.take()->poll_event()) {
     if (on_event) on_event(*event);
   }
   // An early deadline only costs a look; setting the timer again for each packet would cost a system call.
-  const auto deadline = engine_.next_deadline();
-  if (deadline && (!timer_set_ || *deadline < *timer_set_)) {
+  const auto engine = engine_.take();
+  const auto deadline = engine->next_deadline();
+  if (deadline && (!engine_.timer_set || *deadline < *engine_.timer_set)) {
     timer_.set(deadline);
-    timer_set_ = deadline;
+    engine_.timer_set = deadline;
   }
 }
 
-DropCounters Worker::drops() const noexcept {
-  DropCounters drops = engine_.drops();
+DropCounters Worker::lost() const noexcept {
+  DropCounters drops;
   drops.count(DropReason::SocketError, datagrams_.counters().refused);
   drops.count(DropReason::DeviceError, frames_.refused());
   return drops;
+}
+
+DropCounters Worker::drops() const noexcept {
+  return notify_ ? lost_ : lost();
 }
 
 }  // namespace culvert

@@ -22,6 +22,9 @@ namespace culvert {
 /// The most bytes a file may have.
 inline constexpr std::size_t config_size_max = std::size_t{16} << 20;
 
+/// The most workers a device may have.
+inline constexpr std::uint16_t queues_max = 64;
+
 /// An Endpoint as the file gives it: address or host name, and port.
 struct EndpointName {
   std::string host;  ///< without brackets; an IPv6 address may carry a scope, "fe80::1%eth0"
@@ -63,8 +66,9 @@ struct Config {
   std::string device_namespace;  ///< Namespace; empty: the caller's
   std::string socket_namespace;  ///< SocketNamespace; empty: the caller's
   CipherSuite cipher = CipherSuite::ChaCha20Poly1305;
-  bool insecure = false;  ///< without it, no Cipher = none
-  bool offloads = true;   ///< Offloads = auto: all the kernel has; off: one packet at a time
+  bool insecure = false;                ///< without it, no Cipher = none
+  std::optional<std::uint16_t> queues;  ///< workers and queues of the device, 1 to 64; unset: as the processors allow
+  bool offloads = true;                 ///< Offloads = auto: all the kernel has; off: one packet at a time
   std::vector<PeerConfig> peers;
   std::vector<std::string> warnings;  ///< what is probably not meant, as ConfigError words it
 };

@@ -16,11 +16,12 @@ namespace detail {
 inline constexpr std::size_t aead_context_size = 640;
 }  // namespace detail
 
-/// One key, ready for use: key schedules are made once, here, and none of the calls below allocates. One thread at a
-/// time. The libraries behind it are chosen at build time; src/crypto/backends/ holds one file for each.
-/// The nonce is 32 zero bits followed by `counter` in little-endian order; never using one twice is the caller's duty.
-/// What is kept about the key is wiped when it goes. With libsodium and BoringSSL it is in locked memory; libgcrypt and
-/// OpenSSL keep it on the heap. While they work, the libraries may leave pieces of it on the stack.
+/// One key, ready for use: key schedules are made once, here, and none of the calls below allocates. Any number of
+/// threads may seal and open at once. The libraries behind it are chosen at build time; src/crypto/backends/ holds one
+/// file for each. The nonce is 32 zero bits followed by `counter` in little-endian order; never using one twice is the
+/// caller's duty. What is kept about the key is wiped when it goes. With libsodium and BoringSSL it is in locked
+/// memory; libgcrypt and OpenSSL keep it on the heap. While they work, the libraries may leave pieces of it on the
+/// stack.
 class Aead {
  public:
   /// Requires is_usable(suite). With None nothing is kept secret and nothing is authentic: sealing appends a tag of

@@ -7,8 +7,8 @@
 
 #include "culvert/base/bytes.hpp"
 #include "culvert/base/result.hpp"
-#include "culvert/forwarding/checksum.hpp"
 #include "culvert/base/virtio_net_header.hpp"
+#include "culvert/forwarding/checksum.hpp"
 
 namespace culvert {
 
@@ -42,6 +42,10 @@ class Segmenter {
 
   /// How many frames begin() found: 1 for a frame that is none of several.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  /// Bytes of all of them together, headers included. After begin().
+  [[nodiscard]] std::size_t size() const noexcept {
+    return kind_ == Kind::Whole ? frame_.size() : frame_.size() + (count_ - 1) * payload_;
+  }
 
  private:
   enum class Kind : std::uint8_t { Whole, Tcp, Udp };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "culvert/base/bytes.hpp"
 #include "culvert/base/result.hpp"
@@ -29,12 +30,16 @@ class TunDevice {
   /// name taken.
   /// `with_offloads`: with all of DeviceOffloads that the kernel has; frames are then read and written with their
   /// header.
-  static TunDevice create(const std::string& name, bool with_offloads = false);
+  /// With `queues` above 1 (256 at most) there is a TunDevice for each in queue(): the kernel spreads flows over them.
+  static TunDevice create(const std::string& name, bool with_offloads = false, std::size_t queues = 1);
   /// Takes over a descriptor that somebody attached to a TUN device already, with IFF_NO_PI (which cannot be checked)
   /// and without IFF_VNET_HDR. Throws std::system_error if it is none.
   static TunDevice adopt(UniqueFd fd);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] std::size_t queue_count() const noexcept { return 1 + others_.size(); }
+  /// Number 0 is this object itself; the others live as long as it.
+  [[nodiscard]] TunDevice& queue(std::size_t number) noexcept { return number == 0 ? *this : others_[number - 1]; }
   /// The device's present name (TUNGETIFF), which users may change; the last known one when the device is gone.
   [[nodiscard]] std::string name() const;
   /// The network namespace the device is in at present, also after it was moved (TUNGETDEVNETNS; Linux 5.2). An error
@@ -57,10 +62,12 @@ class TunDevice {
   [[nodiscard]] const DeviceOffloads& offloads() const noexcept { return offloads_; }
 
  private:
+  static TunDevice attach(const std::string& name, int flags);
   TunDevice(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
   UniqueFd fd_;
   mutable std::string name_;  ///< last known
   DeviceOffloads offloads_;
+  std::vector<TunDevice> others_;  ///< queues beside this one
 };
 
 }  // namespace culvert

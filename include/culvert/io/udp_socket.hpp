@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "culvert/base/bytes.hpp"
 #include "culvert/base/endpoint.hpp"
@@ -43,8 +44,10 @@ class UdpSocket {
  public:
   /// Binds to `port` (0: any) on all addresses in the calling thread's network namespace. IPv6 sockets take IPv6 only.
   /// Throws std::system_error with context. Asks for large buffers and, `with_offloads`, for datagrams to be handed
-  /// over several at a time, and takes what it gets.
-  static UdpSocket bind(Family family, std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads = true);
+  /// over several at a time, and takes what it gets. `is_shared`: others of the same user may bind to the port, too,
+  /// and each peer's datagrams come to one of them (SO_REUSEPORT).
+  static UdpSocket bind(Family family, std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads = true,
+                        bool is_shared = false);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] Family family() const noexcept { return family_; }
@@ -76,6 +79,9 @@ struct UdpSocketPair {
 
   /// Port 0: picks one that is free for both families (at most 100 tries). Throws std::system_error.
   static UdpSocketPair bind(std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads = true);
+  /// `count` pairs on one port that nobody else has, for as many workers.
+  static std::vector<UdpSocketPair> bind_group(std::size_t count, std::uint16_t port, std::uint32_t firewall_mark,
+                                               bool with_offloads = true);
   [[nodiscard]] std::uint16_t port() const noexcept { return v4 ? v4->port() : v6->port(); }
 };
 

@@ -69,6 +69,8 @@ class ControlSocket {
   boost::asio::awaitable<void> accept_clients();
   boost::asio::awaitable<void> serve(std::shared_ptr<boost::asio::local::stream_protocol::socket> client);
   boost::asio::awaitable<bool> answer_get(Answer& answer);
+  void begin_get(Answer& answer);
+  bool tell_peer(PeerId id, Answer& answer);
   boost::asio::awaitable<bool> answer_reload(const ReloadRequest& request, Answer& answer);
   boost::asio::awaitable<void> follow_file(std::function<void()> removed);
 

@@ -1,6 +1,7 @@
 // A WireGuard device at work: engine, sockets and worker, and the TUN device it carries frames of.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -9,15 +10,17 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "culvert/crypto/system_random.hpp"
-#include "culvert/engine/engine.hpp"
 #include "culvert/io/link_monitor.hpp"
 #include "culvert/io/tun_device.hpp"
 #include "culvert/io/udp_socket.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/shared_engine.hpp"
 #include "culvert/runtime/timestamp_store.hpp"
 #include "culvert/runtime/worker.hpp"
+#include "culvert/runtime/worker_pool.hpp"
 
 namespace culvert {
 
@@ -43,8 +46,9 @@ class Device {
  public:
   /// Binds sockets in `socket_namespace` to `listen_port` (0: any that is free), `with_offloads` of the kernel or
   /// without. Throws std::system_error. `io` outlives the device.
+  /// `workers`: threads that carry packets while there is a TUN device with as many queues.
   Device(boost::asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
-         std::uint32_t firewall_mark, bool with_offloads = true);
+         std::uint32_t firewall_mark, bool with_offloads = true, std::size_t workers = 1);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -61,11 +65,13 @@ class Device {
   /// this choice. Throws std::system_error.
   void carry(TunDevice* tun);
 
-  [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
-  [[nodiscard]] const UdpSocketPair& sockets() const noexcept { return sockets_; }
+  /// For as long as the result lives no packet is decided about.
+  [[nodiscard]] SharedEngine::Turn engine() noexcept { return engine_.take(); }
+  [[nodiscard]] const UdpSocketPair& sockets() const noexcept { return sockets_.front(); }
   [[nodiscard]] const NetworkNamespace& socket_namespace() const noexcept { return socket_namespace_; }
   [[nodiscard]] std::uint32_t firewall_mark() const noexcept { return firewall_mark_; }
-  [[nodiscard]] DropCounters drops() const noexcept { return worker_.drops(); }
+  [[nodiscard]] DropCounters drops() noexcept;
+  [[nodiscard]] std::size_t workers() const noexcept { return sockets_.size(); }
   [[nodiscard]] DataPath data_path() const;
 
   DeviceLabels labels;
@@ -74,19 +80,22 @@ class Device {
   void handle(const Event& event);
   void remember_timestamps();
   [[nodiscard]] Result<void> change_sockets(const DeviceChange& change);
+  void start_helpers();
   void watch_links();
   boost::asio::awaitable<void> follow_links(std::shared_ptr<boost::asio::posix::stream_descriptor> ready);
 
   boost::asio::io_context& io_;
   NetworkNamespace socket_namespace_;
   SystemRandom random_;
-  Engine engine_;
-  UdpSocketPair sockets_;
+  SharedEngine engine_;
+  std::vector<UdpSocketPair> sockets_;  ///< one pair for each worker
   std::uint32_t firewall_mark_;
   bool with_offloads_;
   std::optional<TimestampStore> timestamps_;
   Worker worker_;
   TunDevice* tun_ = nullptr;
+  std::optional<WorkerPool> helpers_;
+  std::atomic<bool> is_notified_ = false;
   std::optional<LinkMonitor> links_;
   std::shared_ptr<boost::asio::posix::stream_descriptor> links_ready_;
 };

@@ -32,6 +32,9 @@ struct DeviceSetup {
 void change_device(const std::string& name, const NetworkNamespace& where, const Config& before,
                    std::uint32_t table_before, const Config& wanted, std::uint32_t wanted_table);
 
+/// Threads that carry packets: Queues, or else as many as the processors of this process suggest.
+[[nodiscard]] std::size_t workers_of(const Config& config);
+
 /// The routes that AllowedIPs and Table ask for: one per distinct prefix, without those that the interface's own
 /// addresses imply.
 [[nodiscard]] std::vector<Route> routes_of(const Config& config, std::uint32_t default_route_table = 254);

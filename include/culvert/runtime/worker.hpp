@@ -1,6 +1,7 @@
 // One thread's packet work: waits on the device, the sockets and the clock, and drives the engine.
 #pragma once
 
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -8,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "culvert/engine/engine.hpp"
+#include "culvert/base/drop_reason.hpp"
 #include "culvert/forwarding/segmenter.hpp"
 #include "culvert/io/boot_timer.hpp"
 #include "culvert/io/datagram_batch.hpp"
@@ -16,6 +17,7 @@
 #include "culvert/io/udp_socket.hpp"
 #include "culvert/runtime/device_writer.hpp"
 #include "culvert/runtime/log.hpp"
+#include "culvert/runtime/shared_engine.hpp"
 
 namespace culvert {
 
@@ -25,7 +27,10 @@ namespace culvert {
 class Worker {
  public:
   /// All references outlive the worker, and the io_context has stopped running when it is destroyed.
-  Worker(boost::asio::io_context& io, Engine& engine, UdpSocketPair& sockets);
+  Worker(boost::asio::io_context& io, SharedEngine& engine, UdpSocketPair& sockets);
+  /// One that helps another: it leaves events and deadlines to that one, and calls `notify`, on its own thread, when
+  /// there is something for attend().
+  Worker(boost::asio::io_context& io, SharedEngine& engine, UdpSocketPair& sockets, std::function<void()> notify);
   ~Worker();
 
   /// Called after each burst for each event of the engine.
@@ -38,14 +43,19 @@ class Worker {
   /// Sends and receives with `fresh` from now on; the old sockets, whose place they take, are closed. Throws
   /// std::system_error; then nothing has changed.
   void replace_sockets(UdpSocketPair&& fresh);
+  /// Passes events on and sees to deadlines.
+  void attend();
   /// After the engine's settings were changed: does what is due and waits for the new deadline.
   void settings_changed();
 
+  /// What this worker lost for other reasons than the engine's. Of a helper: as of its last burst, during a turn.
   [[nodiscard]] DropCounters drops() const noexcept;
   [[nodiscard]] const DatagramBatch& datagrams() const noexcept { return datagrams_; }
   [[nodiscard]] const DeviceWriter& frames() const noexcept { return frames_; }
 
  private:
+  /// As many as the kernel merges (UDP_GRO_CNT_MAX in net/ipv4/udp_offload.c).
+  static constexpr std::size_t messages_per_run = 64;
   struct Port;
   boost::asio::awaitable<void> carry_outbound(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> carry_inbound(std::shared_ptr<Port> port);
@@ -53,20 +63,27 @@ class Worker {
   boost::asio::awaitable<void> pause();
   [[nodiscard]] std::size_t forward_outbound(const VirtioNetHeader& header, ByteSpan frame, const Now& now) noexcept;
   void forward_inbound(const ReceivedDatagram& datagram, const Now& now) noexcept;
+  [[nodiscard]] ByteSpan take_run(ByteSpan datagrams, std::size_t segment_size, std::size_t& count) noexcept;
+  void open_run(const ReceivedDatagram& datagram, std::size_t count, const Now& now) noexcept;
+  [[nodiscard]] DropCounters lost() const noexcept;
   [[nodiscard]] std::vector<std::shared_ptr<Port>> open_ports(const UdpSocketPair& sockets);
   void on_deadline();
   void finish_burst();
 
   boost::asio::io_context& io_;
-  Engine& engine_;
+  SharedEngine& engine_;
+  std::function<void()> notify_;  ///< of a helper
   UdpSocketPair& sockets_;
   DatagramBatch datagrams_;
   DeviceWriter frames_;
   Segmenter segmenter_;
   ReceiveBatch receive_batch_;
+  std::array<MessageData, messages_per_run> messages_;
+  std::array<Verdict<ByteSpan>, messages_per_run> opened_;
+  /// What a helper has lost, for others to read; during a turn.
+  DropCounters lost_;
   std::vector<std::byte> frame_buffer_;
   BootTimer timer_;
-  std::optional<Timestamp> timer_set_;
   std::shared_ptr<Port> device_port_;
   std::shared_ptr<Port> timer_port_;
   std::vector<std::shared_ptr<Port>> socket_ports_;

@@ -2,11 +2,12 @@
 #include <gcrypt.h>
 
 #include <cassert>
-#include <cstring>
 #include <exception>
+#include <new>
 
 #include "crypto/aead_backend.hpp"
 #include "culvert/crypto/aead.hpp"
+#include "one_at_a_time.hpp"
 
 namespace culvert::detail {
 namespace {
@@ -16,10 +17,13 @@ void require(gcry_error_t error) noexcept {
   if (error != 0) std::terminate();
 }
 
-gcry_cipher_hd_t handle_in(const std::byte* state) noexcept {
+struct State {
   gcry_cipher_hd_t handle;
-  std::memcpy(&handle, state, sizeof handle);
-  return handle;
+  OneAtATime turns;
+};
+
+State& state_in(std::byte* memory) noexcept {
+  return *std::launder(reinterpret_cast<State*>(memory));
 }
 
 }  // namespace
@@ -34,18 +38,21 @@ KeyedAead<Libgcrypt>::KeyedAead(CipherSuite suite, KeyView key) noexcept {
   require(gcry_cipher_open(&handle, is_aes ? GCRY_CIPHER_AES256 : GCRY_CIPHER_CHACHA20,
                            is_aes ? GCRY_CIPHER_MODE_GCM : GCRY_CIPHER_MODE_POLY1305, 0));
   require(gcry_cipher_setkey(handle, key.data(), key.size()));
-  std::memcpy(state_.data(), &handle, sizeof handle);
+  static_assert(sizeof(State) <= sizeof(state_));
+  new (state_.data()) State{handle, {}};
 }
 
 template <>
 KeyedAead<Libgcrypt>::~KeyedAead() {
-  gcry_cipher_close(handle_in(state_.data()));  // wipes
+  gcry_cipher_close(state_in(state_.data()).handle);  // wipes
 }
 
 template <>
 void KeyedAead<Libgcrypt>::seal(const AeadNonce& nonce, ByteView plaintext, ByteView associated,
                                 ByteSpan out) noexcept {
-  gcry_cipher_hd_t handle = handle_in(state_.data());
+  State& state = state_in(state_.data());
+  const OneAtATime::Turn turn(state.turns);
+  gcry_cipher_hd_t handle = state.handle;
   require(gcry_cipher_setiv(handle, nonce.data(), nonce.size()));
   if (!associated.empty()) require(gcry_cipher_authenticate(handle, associated.data(), associated.size()));
   require(gcry_cipher_encrypt(handle, out.data(), plaintext.size(), plaintext.data(), plaintext.size()));
@@ -54,7 +61,9 @@ void KeyedAead<Libgcrypt>::seal(const AeadNonce& nonce, ByteView plaintext, Byte
 
 template <>
 bool KeyedAead<Libgcrypt>::open(const AeadNonce& nonce, ByteSpan sealed, ByteView associated) noexcept {
-  gcry_cipher_hd_t handle = handle_in(state_.data());
+  State& state = state_in(state_.data());
+  const OneAtATime::Turn turn(state.turns);
+  gcry_cipher_hd_t handle = state.handle;
   const std::size_t size = sealed.size() - aead_tag_size;
   if (gcry_cipher_setiv(handle, nonce.data(), nonce.size()) != 0) return false;
   if (!associated.empty() && gcry_cipher_authenticate(handle, associated.data(), associated.size()) != 0) return false;

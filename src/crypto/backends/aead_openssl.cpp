@@ -1,11 +1,12 @@
 // ChaCha20-Poly1305 and AES-256-GCM by OpenSSL.
 #include <openssl/evp.h>
 
-#include <cstring>
 #include <exception>
+#include <new>
 
 #include "crypto/aead_backend.hpp"
 #include "culvert/crypto/aead.hpp"
+#include "one_at_a_time.hpp"
 
 namespace culvert::detail {
 namespace {
@@ -25,10 +26,13 @@ void require(bool is_done) noexcept {
   if (!is_done) std::terminate();
 }
 
-EVP_CIPHER_CTX* context_in(const std::byte* state) noexcept {
+struct State {
   EVP_CIPHER_CTX* context;
-  std::memcpy(&context, state, sizeof context);
-  return context;
+  OneAtATime turns;
+};
+
+State& state_in(std::byte* memory) noexcept {
+  return *std::launder(reinterpret_cast<State*>(memory));
 }
 
 }  // namespace
@@ -42,18 +46,21 @@ KeyedAead<Openssl>::KeyedAead(CipherSuite suite, KeyView key) noexcept {
   require(context != nullptr);
   const EVP_CIPHER* cipher = suite == CipherSuite::Aes256Gcm ? EVP_aes_256_gcm() : EVP_chacha20_poly1305();
   require(EVP_EncryptInit_ex(context, cipher, nullptr, in(key.data()), nullptr) == 1);
-  std::memcpy(state_.data(), &context, sizeof context);
+  static_assert(sizeof(State) <= sizeof(state_));
+  new (state_.data()) State{context, {}};
 }
 
 template <>
 KeyedAead<Openssl>::~KeyedAead() {
-  EVP_CIPHER_CTX_free(context_in(state_.data()));  // wipes
+  EVP_CIPHER_CTX_free(state_in(state_.data()).context);  // wipes
 }
 
 template <>
 void KeyedAead<Openssl>::seal(const AeadNonce& nonce, ByteView plaintext, ByteView associated,
                               ByteSpan sealed) noexcept {
-  EVP_CIPHER_CTX* context = context_in(state_.data());
+  State& state = state_in(state_.data());
+  const OneAtATime::Turn turn(state.turns);
+  EVP_CIPHER_CTX* context = state.context;
   int written = 0;
   require(EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, in(nonce.data())) == 1);
   if (!associated.empty()) {
@@ -69,7 +76,9 @@ void KeyedAead<Openssl>::seal(const AeadNonce& nonce, ByteView plaintext, ByteVi
 
 template <>
 bool KeyedAead<Openssl>::open(const AeadNonce& nonce, ByteSpan sealed, ByteView associated) noexcept {
-  EVP_CIPHER_CTX* context = context_in(state_.data());
+  State& state = state_in(state_.data());
+  const OneAtATime::Turn turn(state.turns);
+  EVP_CIPHER_CTX* context = state.context;
   const std::size_t size = sealed.size() - aead_tag_size;
   int written = 0;
   if (EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, in(nonce.data())) != 1) return false;

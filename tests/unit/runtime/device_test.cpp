@@ -84,8 +84,8 @@ TEST_F(DeviceTest, stays_as_it_is_when_the_port_is_taken) {
     EXPECT_EQ(done.error().value(), EADDRINUSE);
     EXPECT_EQ(device->sockets().port(), before);
     EXPECT_EQ(device->firewall_mark(), 0u);
-    EXPECT_EQ(device->engine().identity(), nullptr);
-    EXPECT_EQ(device->engine().peers().size(), 0u);
+    EXPECT_EQ(device->engine()->identity(), nullptr);
+    EXPECT_EQ(device->engine()->peers().size(), 0u);
   });
 }
 
@@ -139,7 +139,7 @@ TEST_F(DeviceTest, stays_as_it_is_when_the_mark_is_not_permitted) {
     EXPECT_FALSE(device->apply(std::move(change)));
     EXPECT_EQ(mark_of(*device->sockets().v4), 0u);
     EXPECT_EQ(device->firewall_mark(), 0u);
-    EXPECT_EQ(device->engine().peers().size(), 0u);
+    EXPECT_EQ(device->engine()->peers().size(), 0u);
   });
 }
 
@@ -167,14 +167,14 @@ TEST_F(DeviceTest, remembers_the_timestamps_it_sent_and_continues_above_them) {
       DeviceChange change;
       change.private_key = key.clone();
       ASSERT_TRUE(device->apply(std::move(change)));
-      EXPECT_EQ(device->engine().last_timestamp(), far_ahead);
+      EXPECT_EQ(device->engine()->last_timestamp(), far_ahead);
     }
     PublicKey own;
     Tai64n sent;
     {
       const auto device = make(io);
       own = call_somebody(*device);
-      sent = device->engine().last_timestamp();
+      sent = device->engine()->last_timestamp();
       EXPECT_NE(sent, Tai64n());
     }
     EXPECT_EQ(TimestampStore(own).load(), sent);
@@ -230,8 +230,8 @@ struct Pair {
     peer.allowed_ips.push_back({*Prefix::parse("10.9.0.0/24")});
     EXPECT_TRUE(device.apply(std::move(change)));
   }
-  const Peer& peer() const { return *near_device->engine().find_peer(PeerId(0)); }
-  const Peer& far_peer() const { return *far_device->engine().find_peer(PeerId(0)); }
+  const Peer& peer() const { return *near_device->engine()->find_peer(PeerId(0)); }
+  const Peer& far_peer() const { return *far_device->engine()->find_peer(PeerId(0)); }
 
   /// How large the datagram is in which a packet of `size` bytes leaves.
   std::uint64_t datagram_size_of(std::size_t size) {

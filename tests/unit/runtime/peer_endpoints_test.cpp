@@ -57,7 +57,7 @@ class Bench {
     for (const Question& question : questions_) hosts.push_back(question.host);
     return hosts;
   }
-  const Peer& peer() { return *device_.engine().find_peer(far_); }
+  const Peer& peer() { return *device_.engine()->find_peer(far_); }
   std::optional<Endpoint> place() { return peer().path ? std::optional(peer().path->remote) : std::nullopt; }
   void tell(EventKind kind) { endpoints_.on_event({kind, peer().id}); }
 
@@ -205,7 +205,7 @@ TEST(PeerEndpoints, a_peer_that_the_device_has_no_more_is_forgotten) {
     change.peers.back().is_removal = true;
     (void)bench.device_.apply(std::move(change));
     bench.answer({{a}, 1s, {}});
-    EXPECT_EQ(bench.device_.engine().peers().size(), 0U);
+    EXPECT_EQ(bench.device_.engine()->peers().size(), 0U);
     run_for(bench.io_, 1500ms);
     EXPECT_THAT(bench.asked(), IsEmpty());
   });

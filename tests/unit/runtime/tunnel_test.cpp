@@ -76,7 +76,7 @@ class Subject {
   Subject(boost::asio::io_context& io, Config config)
       : config_(std::move(config)), tunnel_(io, std::move(config_), "tunnel0") {}
   Tunnel* operator->() { return &tunnel_; }
-  const Peer& peer() { return *tunnel_.device().engine().find_peer(PeerId(0)); }
+  const Peer& peer() { return *tunnel_.device().engine()->find_peer(PeerId(0)); }
 
  private:
   Config config_;
@@ -95,7 +95,7 @@ TEST(Tunnel, is_set_up_as_the_file_says_and_undone_at_its_end) {
       expect_as_configured();
       EXPECT_EQ(tunnel->device().sockets().port(), 40200);
       EXPECT_EQ(tunnel->device().firewall_mark(), 5u);
-      EXPECT_EQ(tunnel->device().engine().peers().size(), 1u);
+      EXPECT_EQ(tunnel->device().engine()->peers().size(), 1u);
       EXPECT_THAT(tunnel->device().labels.peers, ::testing::ElementsAre(::testing::Pair(::testing::_, "far")));
       run_for(io, 20ms);
     }

@@ -38,7 +38,7 @@ long open_descriptors() {
 class Bench {
  public:
   Bench() : random_((initialize_crypto(), 7)), engine_(random_, limits::default_mtu) {
-    engine_.set_private_key(generate_secret_key(random_));
+    engine_.take()->set_private_key(generate_secret_key(random_));
     sockets_ = UdpSocketPair::bind(0, 0);
     sockaddr_in here{};
     here.sin_family = AF_INET;
@@ -47,9 +47,9 @@ class Bench {
     socklen_t size = sizeof here;
     EXPECT_EQ(::getsockname(far_.get(), reinterpret_cast<sockaddr*>(&here), &size), 0);
     far_endpoint_ = Endpoint{*Address::parse("127.0.0.1"), ntohs(here.sin_port), 0};
-    peer_ = engine_.ensure_peer(public_key_of(generate_secret_key(random_)))->id;
-    engine_.set_endpoint(peer_, far_endpoint_);
-    engine_.add_allowed_ip(peer_, *Prefix::parse("10.9.0.0/24"));
+    peer_ = engine_.take()->ensure_peer(public_key_of(generate_secret_key(random_)))->id;
+    engine_.take()->set_endpoint(peer_, far_endpoint_);
+    engine_.take()->add_allowed_ip(peer_, *Prefix::parse("10.9.0.0/24"));
     worker_.emplace(io_, engine_, sockets_);
   }
 
@@ -86,11 +86,13 @@ class Bench {
     EXPECT_EQ(::sendto(far_.get(), bytes.data(), size, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to),
               static_cast<ssize_t>(size));
   }
-  [[nodiscard]] std::uint64_t dropped(DropReason reason) const { return worker_->drops()[reason]; }
+  [[nodiscard]] std::uint64_t dropped(DropReason reason) {
+    return engine_.take()->drops()[reason] + worker_->drops()[reason];
+  }
 
   boost::asio::io_context io_{1};
   SeededRandom random_;
-  Engine engine_;
+  SharedEngine engine_;
   UdpSocketPair sockets_;
   UniqueFd far_{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   Endpoint far_endpoint_;
@@ -147,7 +149,7 @@ TEST(Worker, takes_many_datagrams_and_keeps_other_work_going) {
 
 TEST(Worker, does_what_is_due_when_it_is_due) {
   with_bench([](Bench& bench) {
-    bench.engine_.set_persistent_keepalive(bench.peer_, 25s, read_clocks());
+    bench.engine_.take()->set_persistent_keepalive(bench.peer_, 25s, read_clocks());
     bench.worker_->settings_changed();
     EXPECT_THAT(bench.arrived(), ::testing::ElementsAre(initiation_size));
     // The first retry comes after limits::rekey_timeout and a jitter.
@@ -161,7 +163,7 @@ TEST(Worker, reports_events_after_the_burst) {
   with_bench([](Bench& bench) {
     std::vector<EventKind> events;
     bench.worker_->on_event = [&](const Event& event) { events.push_back(event.kind); };
-    bench.engine_.set_persistent_keepalive(bench.peer_, 25s, read_clocks());
+    bench.engine_.take()->set_persistent_keepalive(bench.peer_, 25s, read_clocks());
     bench.worker_->settings_changed();
     EXPECT_THAT(events, ::testing::ElementsAre(EventKind::InitiationSent));
   });
@@ -249,9 +251,9 @@ TEST(Worker, moves_to_other_sockets_and_closes_the_old_ones) {
 
 TEST(Worker, counts_what_the_kernel_refused_beside_what_the_engine_dropped) {
   with_bench([](Bench& bench) {
-    bench.engine_.set_endpoint(bench.peer_, *Endpoint::parse("192.0.2.1:9"));  // no route
-    bench.engine_.set_persistent_keepalive(bench.peer_, 25s, read_clocks());
-    bench.engine_.count_drop(DropReason::Replay, 3);
+    bench.engine_.take()->set_endpoint(bench.peer_, *Endpoint::parse("192.0.2.1:9"));  // no route
+    bench.engine_.take()->set_persistent_keepalive(bench.peer_, 25s, read_clocks());
+    bench.engine_.take()->count_drop(DropReason::Replay, 3);
     bench.worker_->settings_changed();
     EXPECT_EQ(bench.dropped(DropReason::SocketError), 1u);
     EXPECT_EQ(bench.dropped(DropReason::Replay), 3u);
