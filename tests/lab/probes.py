@@ -3,13 +3,13 @@
 import contextlib
 import dataclasses
 import hashlib
-import re
+import random
 import socket
 import struct
 import threading
 import time
 
-from lab import LabError
+from lab import LabError, wait_until
 
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
@@ -24,17 +24,111 @@ class Pings:
     round_trip: float  # mean, seconds; None without an answer
 
 
+# How long one answer may be later than the next packet, once the other side has answered at all: this machine may be busy.
+LATENESS = 5.0
+
+
 def ping(host, address, count=3, interval=0.05, size=56, wait=1.0):
-    """Pings from a host and counts the answers."""
-    done = host.run("ping", "-n", "-q", "-c", count, "-i", interval, "-s", size, "-W", wait, address, check=False,
-                    timeout=count * (interval + wait) + 10)
-    counts = re.search(r"(\d+) packets transmitted, (\d+) received", done.stdout)
-    if not counts:
-        if "unreachable" in done.stderr:
-            return Pings(count, 0, None)
-        raise LabError(f"ping {address}: {done.stdout}{done.stderr}")
-    times = re.search(r"= [\d.]+/([\d.]+)/", done.stdout)
-    return Pings(int(counts[1]), int(counts[2]), float(times[1]) / 1000 if times else None)
+    """Pings from a host and counts the answers. `wait` is for an other side that may not answer at all.
+
+    Not ping(8), which after its last packet waits no longer than two of its round trips took: on a busy machine the first answer
+    may be quick and the last one slow.
+    """
+    probe = _Echo(host, address, size)
+    with probe.socket:
+        began = time.monotonic()
+        for number in range(count):
+            probe.listen(until=began + number * interval)  # who was late once does not stay late
+            probe.send(number)
+        last = time.monotonic()
+        probe.listen(until=last + wait, for_all=True)
+        if probe.round_trips:
+            probe.listen(until=last + max(wait, LATENESS), for_all=True)
+    times = probe.round_trips.values()
+    return Pings(count, len(times), sum(times) / len(times) if times else None)
+
+
+class _Echo:
+    """Echo requests of one pinger (RFC 792, RFC 4443) and what came back."""
+
+    def __init__(self, host, address, size):
+        self.address, self.is_v6 = address, ":" in address
+        self.socket = host.socket(socket.AF_INET6 if self.is_v6 else socket.AF_INET, socket.SOCK_RAW,
+                                  socket.IPPROTO_ICMPV6 if self.is_v6 else socket.IPPROTO_ICMP)
+        self.identity = random.randrange(1 << 16)
+        self.payload = (random.randbytes(16) * (1 + size // 16))[:size]
+        self.sent_at, self.round_trips, self.refused = {}, {}, set()
+
+    def send(self, number):
+        message = struct.pack(">BBHHH", 128 if self.is_v6 else 8, 0, 0, self.identity, number) + self.payload
+        if not self.is_v6:
+            message = message[:2] + internet_checksum(message) + message[4:]
+        self.sent_at[number] = time.monotonic()
+        try:
+            self.socket.sendto(message, (self.address, 0))
+        except OSError:  # no route, no such address any more, a filter: as good as lost
+            self.refused.add(number)
+
+    def listen(self, until, for_all=False):
+        """Takes answers until then; with `for_all` no longer than there are some to come."""
+        while not (for_all and len(self.round_trips.keys() | self.refused) == len(self.sent_at)):
+            if (left := until - time.monotonic()) <= 0:
+                return
+            self.socket.settimeout(left)
+            try:
+                packet = self.socket.recv(1 << 16)
+            except OSError:
+                continue
+            self._take(packet if self.is_v6 else packet[4 * (packet[0] & 15):])
+
+    def _take(self, message):
+        if len(message) < 8:
+            return
+        if message[0] == (129 if self.is_v6 else 0):
+            identity, number = struct.unpack(">HH", message[4:8])
+            if identity == self.identity and number in self.sent_at and message[8:] == self.payload:
+                self.round_trips.setdefault(number, time.monotonic() - self.sent_at[number])
+        elif message[0] in ((1, 2, 3, 4) if self.is_v6 else (3, 11, 12)):
+            packet = message[8:]
+            request = packet[40:] if self.is_v6 else packet[4 * (packet[0] & 15):] if packet else b""
+            if len(request) >= 8 and request[0] == (128 if self.is_v6 else 8):
+                identity, number = struct.unpack(">HH", request[4:8])
+                if identity == self.identity:
+                    self.refused.add(number)
+
+
+class Pinger:
+    """Pings all the time, from a first answer on; a context manager. Afterwards `sent` and `lost`: each answer had LATENESS to come."""
+
+    def __init__(self, host, address, interval=0.02):
+        self.sent = self.lost = 0
+        self._probe, self._interval, self._is_ending = _Echo(host, address, 56), interval, False
+        self._thread = threading.Thread(target=self._ping, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        wait_until(lambda: self._probe.round_trips, 10, "a first answer")
+        return self
+
+    def __exit__(self, *_):
+        self._is_ending = True
+        self._thread.join()
+        self._probe.socket.close()
+        self.sent, self.lost = len(self._probe.sent_at), len(self._probe.sent_at) - len(self._probe.round_trips)
+
+    def _ping(self):
+        while not self._is_ending:
+            self._probe.send(len(self._probe.sent_at))
+            self._probe.listen(until=time.monotonic() + self._interval)
+        self._probe.listen(until=time.monotonic() + LATENESS, for_all=True)
+
+
+def internet_checksum(data):
+    """RFC 1071."""
+    total = sum(struct.unpack(f">{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack(">H", ~total & 0xFFFF)
 
 
 def answers(host, address, timeout=10.0):
@@ -43,6 +137,7 @@ def answers(host, address, timeout=10.0):
     while time.monotonic() < deadline:
         if ping(host, address, count=1, wait=0.5).received:
             return True
+        time.sleep(0.02)  # some failures take no time
     return False
 
 
