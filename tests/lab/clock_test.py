@@ -29,6 +29,7 @@ DAY = 86_400
 YEAR = 365 * DAY
 # What is still due after the last packet: one keepalive, ten seconds later.
 SILENT_AFTER = 12
+KEEPALIVE_SIZE = 32
 
 INITIATION, RESPONSE, DATA = 1, 2, 4
 
@@ -87,6 +88,13 @@ class Clock:
         self.b.start()
         self.start_a()
         self.assertTrue(answers(self.host_a, "10.9.0.2"))
+
+    def fall_silent(self):
+        """As if SILENT_AFTER seconds had passed, at the end of which site-a has nothing more to say."""
+        with Wire(self) as wire:
+            self.clocks.move(boottime=self.clocks.boottime + SILENT_AFTER)
+            wait_until(lambda: any(len(d.payload) == KEEPALIVE_SIZE for d in wire.datagrams(outgoing=True, port=51820)),
+                       what="the last keepalive")
 
     @property
     def state_file(self):
@@ -149,8 +157,8 @@ class Clock:
     def test_after_200_seconds_asleep_old_keys_are_dead_and_the_first_packet_makes_new_ones(self):
         with Wire(self) as before:
             self.up()
-        time.sleep(SILENT_AFTER)
-        self.clocks.move(boottime=200)
+        self.fall_silent()
+        self.clocks.move(boottime=SILENT_AFTER + 200)
         with Wire(self) as wire:
             self.assertEqual(0, ping(self.host_b, "10.9.0.1", count=1, wait=1).received, "b has not slept and uses its keys")
         self.assertEqual([], wire.kinds)
@@ -174,11 +182,11 @@ class Clock:
     def test_after_ten_minutes_asleep_the_keys_are_gone(self):
         with Wire(self) as before:
             self.up()
-        time.sleep(SILENT_AFTER)
-        self.clocks.move(boottime=541)
+        self.fall_silent()
+        self.clocks.move(boottime=SILENT_AFTER + 541)
         wait_until(lambda: "session keys wiped" in self.a.process.output, what="the keys to be wiped")
         # Were they still there, they would be young enough again.
-        self.clocks.move(boottime=0)
+        self.clocks.move(boottime=SILENT_AFTER)
         with Wire(self) as wire:
             self.assertEqual(0, ping(self.host_b, "10.9.0.1", count=1, wait=1).received)
             self.assertEqual(1, ping(self.host_a, "10.9.0.2", count=1, wait=10).received)
@@ -187,7 +195,7 @@ class Clock:
 
     def test_with_a_keepalive_a_machine_that_wakes_up_is_reachable_before_it_has_anything_to_say(self):
         self.up(left_keepalive=600)
-        time.sleep(SILENT_AFTER)
+        self.fall_silent()
         with Wire(self) as wire:
             self.clocks.move(boottime=1000)
             wait_until(lambda: self.a.process.output.count("connected") == 2, 20, "a new session")
