@@ -15,7 +15,7 @@ import time
 import unittest
 
 from probes import answers, ping
-from scenario import Scenario, main
+from scenario import Scenario, main, redundant_under_sanitizers
 from sites import TESTS_THE_TESTS, Subject, WireGuardGo, introduce
 
 MASQUERADE = """
@@ -142,9 +142,11 @@ class Reboots(BehindRouter):
 
 if not TESTS_THE_TESTS:
 
+    @redundant_under_sanitizers
     class RebootsBesideWireGuardGo(Reboots):
         Outside = WireGuardGo
 
+    @redundant_under_sanitizers
     class RebootsBehindWireGuardGo(Reboots):
         Inside = WireGuardGo
 

@@ -16,7 +16,7 @@ import time
 
 from lab import add_address
 from probes import Capture, answers, ping
-from scenario import Scenario, main
+from scenario import Scenario, main, redundant_under_sanitizers
 from sites import TESTS_THE_TESTS, Subject, WireGuardGo, at, introduce
 
 FAR4, FAR6 = "10.0.9.9", "fd09::9"
@@ -170,9 +170,11 @@ class Alike(NetworkChanges, Scenario):
 
 if not TESTS_THE_TESTS:
 
+    @redundant_under_sanitizers
     class BesideWireGuardGo(NetworkChanges, Scenario):
         Left, Right = Subject, WireGuardGo
 
+    @redundant_under_sanitizers
     class BehindWireGuardGo(NetworkChanges, Scenario):
         Left, Right = WireGuardGo, Subject
 

@@ -13,26 +13,10 @@ import threading
 import time
 
 from lab import run, wait_until
-from probes import answers
+from probes import Pinger, answers
 from quick import Quick, system_state
-from scenario import Scenario, main
+from scenario import Scenario, main, redundant_under_sanitizers
 from sites import Culvert, Keys, Peer, WireGuardGo, culvert_binary, generate_psk, introduce
-
-
-class Pinger:
-    """Pings all the time; what is lost between enter and exit, the one on its way at the end aside, is counted."""
-
-    def __init__(self, host, address):
-        self.host, self.address = host, address
-
-    def __enter__(self):
-        self.process = self.host.start("ping", "-n", "-i", "0.02", "-O", "-W", "5", self.address)
-        wait_until(lambda: "bytes from" in self.process.output, what="a first answer")
-        return self
-
-    def __exit__(self, *_):
-        self.process.end()
-        self.lost = self.process.output.count("no answer yet")
 
 
 class Reload(Scenario):
@@ -305,6 +289,7 @@ class Reload(Scenario):
         bare.end()
 
 
+@redundant_under_sanitizers
 class ReloadBesideWireGuardGo(Reload):
     """The same with Debian's wireguard-go at the other end."""
 

@@ -1,5 +1,6 @@
 """What every lab test file starts from: a test case with a lab of its own, and `main()` for the bottom of the file."""
 
+import collections
 import os
 import pathlib
 import re
@@ -44,14 +45,36 @@ class Scenario(unittest.TestCase):
         return left, right
 
 
+def redundant_under_sanitizers(scenarios):
+    """Leaves out scenarios that differ from others of their file only in that wireguard-go is at one end."""
+    return unittest.skipIf(os.environ.get("CULVERT_SANITIZED"),
+                           "sanitizers see the same code of culvert at work when culvert is at both ends")(scenarios)
+
+
 def main():
-    """Runs the file's tests inside a lab. Exit status 77: they cannot run here, and a line says why."""
+    """Runs the file's tests inside a lab. Exit status 77: they cannot or need not run here, and a line says why."""
     binary = pathlib.Path(sites.culvert_binary())
     if not sites.TESTS_THE_TESTS and not os.access(binary, os.X_OK):
         sys.exit(f"{binary} is not built")
+    check_registration()
     try:
         lab.enter()
     except lab.Unavailable as reason:
         print(f"skipped: {reason}")
         sys.exit(SKIPPED)
-    unittest.main(verbosity=2)
+    result = unittest.main(verbosity=2, exit=False).result
+    left_out = collections.Counter((type(test).__name__, reason) for test, reason in result.skipped)
+    for (scenarios, reason), count in left_out.items():
+        print(f"skipped: {pathlib.Path(sys.argv[0]).stem}: {count} of {scenarios}: {reason}", flush=True)
+    if not result.wasSuccessful():
+        sys.exit(1)
+    sys.exit(SKIPPED if result.skipped and len(result.skipped) == result.testsRun else 0)
+
+
+def check_registration():
+    """Where CMakeLists.txt registers a file's classes one by one, none may be missing."""
+    registered = os.environ.get("LAB_CLASSES")
+    here = [value.__name__ for value in vars(sys.modules["__main__"]).values()
+            if isinstance(value, type) and issubclass(value, Scenario) and unittest.defaultTestLoader.getTestCaseNames(value)]
+    if registered and sorted(registered.split()) != sorted(here):
+        sys.exit(f"registered are {registered}, but there are {' '.join(here)}")
