@@ -66,7 +66,6 @@ class Reload(Scenario):
         endpoint = self.a.endpoint_of(self.b)
         self.a.addresses = ["10.9.0.1/24", "10.9.7.1/24", "fd09::1/64"]
         self.a.mtu = 1320
-        self.a.port = 51999
         self.a.interface_lines = ["FwMark = 77"]
         self.a.peers[0].allowed_ips += ["10.50.0.0/16"]
         self.a.peers[0].keepalive = 11
@@ -75,6 +74,9 @@ class Reload(Scenario):
             said = self.reload()
             time.sleep(0.3)
         self.assertEqual(0, pings.lost)
+        self.a.port = 51999  # by itself, since what is on its way to the old port is lost
+        said += self.reload()
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
         for expected in ("Address +10.9.7.1/24 +fd09::1/64", "MTU: 1300 -> 1320", "ListenPort: 51820 -> 51999",
                          "FwMark: off -> 77", "routes +10.50.0.0/16 +10.60.0.0/16 +fd60::/64",
                          "AllowedIPs +10.50.0.0/16", "PersistentKeepalive: 25 -> 11", f"newcomer {newcomer.public}: comes"):
