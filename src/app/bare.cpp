@@ -12,6 +12,7 @@
 #include "culvert/config/config_file.hpp"
 #include "culvert/io/netlink.hpp"
 #include "culvert/protocol/limits.hpp"
+#include "culvert/runtime/busy_poll.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/daemon.hpp"
 #include "culvert/runtime/log.hpp"
@@ -76,7 +77,7 @@ int bare_command(const std::string& name, bool foreground) {
   spdlog::info("{} is up and waits to be set", name);
   // As with wireguard-go: whoever names a level wants to read on.
   daemon.ready(std::getenv("LOG_LEVEL") && spdlog::get_level() != spdlog::level::off);
-  io.run();
+  run_busily(io, busy_poll_of(std::nullopt));
   spdlog::info("{} is going down", name);
   device.carry(nullptr);
   return 0;

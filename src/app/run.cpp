@@ -31,6 +31,7 @@
 #include "culvert/quick/current_config.hpp"
 #include "culvert/quick/difference.hpp"
 #include "culvert/quick/setup.hpp"
+#include "culvert/runtime/busy_poll.hpp"
 #include "culvert/runtime/cipher_choice.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/daemon.hpp"
@@ -85,7 +86,7 @@ class Run {
       on_up();
       if (!is_signalled_) {
         io_.restart();
-        io_.run();
+        run_busily(io_, busy_poll_of(tunnel_->config().busy_poll));
       }
     } catch (...) {
       go_down();

@@ -148,7 +148,7 @@ class Parser {
     bool may_repeat;
     void (Parser::*read)(const IniText& value);
   };
-  static const std::array<Key, 25> keys;
+  static const std::array<Key, 26> keys;
 
   void begin_section(const IniText& name) {
     finish_peer();
@@ -368,6 +368,15 @@ class Parser {
     config_.queues = static_cast<std::uint16_t>(*count);
   }
 
+  void read_busy_poll(const IniText& value) {
+    if (value.text == "auto") return;
+    const auto microseconds = parse_decimal(value.text, busy_poll_max);
+    if (!microseconds) {
+      throw IniError(value, shown(value.text) + " is no time to poll: expected \"auto\" or 0 to 1000 microseconds");
+    }
+    config_.busy_poll = static_cast<std::uint32_t>(*microseconds);
+  }
+
   // One per key of [Peer].
 
   void read_public_key(const IniText& value) {
@@ -439,7 +448,7 @@ class Parser {
   std::vector<IniError> warnings_;
 };
 
-const std::array<Parser::Key, 25> Parser::keys{{
+const std::array<Parser::Key, 26> Parser::keys{{
     {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
     {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
     {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
@@ -458,6 +467,7 @@ const std::array<Parser::Key, 25> Parser::keys{{
     {"Cipher", Section::Interface, false, &Parser::read_cipher},
     {"Insecure", Section::Interface, false, &Parser::read_insecure},
     {"Offloads", Section::Interface, false, &Parser::read_offloads},
+    {"BusyPoll", Section::Interface, false, &Parser::read_busy_poll},
     {"Queues", Section::Interface, false, &Parser::read_queues},
     {"PublicKey", Section::Peer, false, &Parser::read_public_key},
     {"PresharedKey", Section::Peer, false, &Parser::read_preshared_key},

@@ -66,6 +66,7 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   if (!config.socket_namespace.empty()) out.line("SocketNamespace", config.socket_namespace);
   if (config.cipher != CipherSuite::ChaCha20Poly1305) out.line("Cipher", to_string(config.cipher));
   if (config.insecure) out.line("Insecure", "yes");
+  if (config.busy_poll) out.number("BusyPoll", *config.busy_poll);
   if (config.queues) out.number("Queues", *config.queues);
   if (!config.offloads) out.line("Offloads", "off");
 }

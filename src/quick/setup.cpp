@@ -289,11 +289,11 @@ void QuickSetup::raise_src_valid_mark() {
 
 void QuickSetup::complete(const Config& before, Config& wanted) const {
   if (wanted.device_namespace != before.device_namespace || wanted.socket_namespace != before.socket_namespace ||
-      wanted.offloads != before.offloads || wanted.queues != before.queues) {
-    throw ConfigError(
-        wanted.path, 0, 0,
-        "Namespace, SocketNamespace, Offloads and Queues cannot be changed while the tunnel is up: culvert down " +
-            name_ + " and culvert up");
+      wanted.offloads != before.offloads || wanted.queues != before.queues || wanted.busy_poll != before.busy_poll) {
+    throw ConfigError(wanted.path, 0, 0,
+                      "Namespace, SocketNamespace, Offloads, Queues and BusyPoll cannot be changed while the tunnel is "
+                      "up: culvert down " +
+                          name_ + " and culvert up");
   }
   refuse_dns_elsewhere(wanted);
   decide_mtu(wanted);

@@ -118,13 +118,16 @@ DropCounters Device::drops() noexcept {
 void Device::start_helpers() {
   if (!tun_ || workers() == 1 || tun_->queue_count() < workers()) return;
   engine_.share(true);
-  helpers_.emplace(engine_, std::span(sockets_).subspan(1), *tun_, [this] {
-    if (is_notified_.exchange(true)) return;
-    asio::post(io_, [this] {
-      is_notified_ = false;
-      worker_.attend();
-    });
-  });
+  helpers_.emplace(
+      engine_, std::span(sockets_).subspan(1), *tun_,
+      [this] {
+        if (is_notified_.exchange(true)) return;
+        asio::post(io_, [this] {
+          is_notified_ = false;
+          worker_.attend();
+        });
+      },
+      busy_poll);
 }
 
 DataPath Device::data_path() const {

@@ -96,11 +96,14 @@ void change_device(const std::string& name, const NetworkNamespace& where, const
   }
 }
 
+std::size_t processors_allowed() {
+  cpu_set_t allowed;
+  return ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? static_cast<std::size_t>(CPU_COUNT(&allowed)) : 1;
+}
+
 std::size_t workers_of(const Config& config) {
   if (config.queues) return *config.queues;
-  cpu_set_t allowed;
-  const bool is_known = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0;
-  const auto processors = is_known ? static_cast<std::size_t>(CPU_COUNT(&allowed)) : 1;
+  const std::size_t processors = processors_allowed();
   // Two are busy enough with one worker and whoever sends and receives what it carries.
   return processors <= 2 ? 1 : std::min<std::size_t>(processors - 1, workers_by_default_max);
 }

@@ -7,6 +7,7 @@
 #include "culvert/config/change_of.hpp"
 #include "culvert/crypto/aead.hpp"
 #include "culvert/io/clock.hpp"
+#include "culvert/runtime/busy_poll.hpp"
 #include "culvert/runtime/cipher_choice.hpp"
 
 namespace culvert {
@@ -60,6 +61,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
   if (!secrets_are_locked()) {
     spdlog::warn("keys could not be locked in memory (see ulimit -l): they may be written to swap");
   }
+  device_.busy_poll = busy_poll_of(config_.busy_poll);
   device_.carry(&*tun_);
   follow({}, config_);
 }

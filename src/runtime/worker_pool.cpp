@@ -7,13 +7,15 @@
 #include <csignal>
 #include <thread>
 
+#include "culvert/runtime/busy_poll.hpp"
 #include "culvert/runtime/worker.hpp"
 
 namespace culvert {
 namespace asio = boost::asio;
 
 struct WorkerPool::Helper {
-  Helper(SharedEngine& engine, UdpSocketPair& sockets, TunDevice& queue, const std::function<void()>& notify)
+  Helper(SharedEngine& engine, UdpSocketPair& sockets, TunDevice& queue, const std::function<void()>& notify,
+         std::chrono::microseconds busy_poll)
       : worker(io, engine, sockets, notify) {
     worker.set_device(&queue);
     // Signals are for the main thread.
@@ -21,7 +23,7 @@ struct WorkerPool::Helper {
     sigset_t before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread = std::thread([this] { io.run(); });
+    thread = std::thread([this, busy_poll] { run_busily(io, busy_poll); });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   ~Helper() {
@@ -37,9 +39,9 @@ struct WorkerPool::Helper {
 };
 
 WorkerPool::WorkerPool(SharedEngine& engine, std::span<UdpSocketPair> sockets, TunDevice& device,
-                       std::function<void()> notify) {
+                       std::function<void()> notify, std::chrono::microseconds busy_poll) {
   for (std::size_t i = 0; i < sockets.size(); ++i) {
-    helpers_.push_back(std::make_unique<Helper>(engine, sockets[i], device.queue(i + 1), notify));
+    helpers_.push_back(std::make_unique<Helper>(engine, sockets[i], device.queue(i + 1), notify, busy_poll));
   }
 }
 

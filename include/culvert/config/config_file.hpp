@@ -25,6 +25,9 @@ inline constexpr std::size_t config_size_max = std::size_t{16} << 20;
 /// The most workers a device may have.
 inline constexpr std::uint16_t queues_max = 64;
 
+/// The longest BusyPoll, in microseconds.
+inline constexpr std::uint32_t busy_poll_max = 1000;
+
 /// An Endpoint as the file gives it: address or host name, and port.
 struct EndpointName {
   std::string host;  ///< without brackets; an IPv6 address may carry a scope, "fe80::1%eth0"
@@ -68,6 +71,7 @@ struct Config {
   CipherSuite cipher = CipherSuite::ChaCha20Poly1305;
   bool insecure = false;                ///< without it, no Cipher = none
   std::optional<std::uint16_t> queues;  ///< workers and queues of the device, 1 to 64; unset: as the processors allow
+  std::optional<std::uint32_t> busy_poll;  ///< BusyPoll in microseconds, 0 to 1000; unset: auto
   bool offloads = true;                 ///< Offloads = auto: all the kernel has; off: one packet at a time
   std::vector<PeerConfig> peers;
   std::vector<std::string> warnings;  ///< what is probably not meant, as ConfigError words it

@@ -75,6 +75,8 @@ class Device {
   [[nodiscard]] DataPath data_path() const;
 
   DeviceLabels labels;
+  /// How long workers beside the first look for packets before they sleep; as run_busily() has it.
+  std::chrono::microseconds busy_poll{0};
 
  private:
   void handle(const Event& event);

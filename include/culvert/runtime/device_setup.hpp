@@ -32,6 +32,9 @@ struct DeviceSetup {
 void change_device(const std::string& name, const NetworkNamespace& where, const Config& before,
                    std::uint32_t table_before, const Config& wanted, std::uint32_t wanted_table);
 
+/// How many processors this process may run on.
+[[nodiscard]] std::size_t processors_allowed();
+
 /// Threads that carry packets: Queues, or else as many as the processors of this process suggest.
 [[nodiscard]] std::size_t workers_of(const Config& config);
 

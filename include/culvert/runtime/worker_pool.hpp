@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -18,8 +19,9 @@ class WorkerPool {
  public:
   /// One worker for each pair of `sockets`, with a queue of `device` from number 1 on. `engine` is shared; `sockets`
   /// and `device` outlive the pool. `notify` is called on a worker's thread when the first worker has something to
-  /// attend to. Throws std::system_error.
-  WorkerPool(SharedEngine& engine, std::span<UdpSocketPair> sockets, TunDevice& device, std::function<void()> notify);
+  /// attend to. `busy_poll` as run_busily() has it. Throws std::system_error.
+  WorkerPool(SharedEngine& engine, std::span<UdpSocketPair> sockets, TunDevice& device, std::function<void()> notify,
+             std::chrono::microseconds busy_poll = {});
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
