@@ -174,6 +174,10 @@ ReceiveBatch::ReceiveBatch(std::size_t slots, std::size_t slot_size)
     : storage_(std::make_unique<Storage>(slots, slot_size)) {}
 ReceiveBatch::~ReceiveBatch() = default;
 
+std::size_t ReceiveBatch::slots() const noexcept {
+  return storage_->slots.size();
+}
+
 UdpSocket UdpSocket::bind(Family family, std::uint16_t port, std::uint32_t firewall_mark, bool with_offloads,
                           bool is_shared) {
   const bool is_v4 = family == Family::V4;

@@ -168,6 +168,10 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
       }
       for (const ReceivedDatagram& datagram : *received) forward_inbound(datagram, now);
       frames_.flush();
+      if (received->size() < receive_batch_.slots()) {
+        may_have_more = false;
+        break;
+      }
     }
     finish_burst();
     if (has_failed) co_await pause();

@@ -31,6 +31,8 @@ class ReceiveBatch {
   ~ReceiveBatch();
   ReceiveBatch(const ReceiveBatch&) = delete;
   ReceiveBatch& operator=(const ReceiveBatch&) = delete;
+  /// A call that receives less has left nothing behind.
+  [[nodiscard]] std::size_t slots() const noexcept;
 
  private:
   friend class UdpSocket;
