@@ -25,7 +25,7 @@ class Rekey(Scenario):
             self.assertEqual(1000, ping(host_a, "10.9.0.2", count=1000, interval=0.125).received)
         kinds = [datagram.payload[0] for datagram in wire.datagrams()]
         self.assertEqual((2, 2), (kinds.count(1), kinds.count(2)), "initiations and responses")
-        self.assertLess(ours.status_of(theirs).handshake_age, 30)
+        self.assertLess(ours.status_of(theirs).handshake_age, 100, "the first one would be two minutes old")
 
 
 if __name__ == "__main__":
