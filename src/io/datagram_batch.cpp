@@ -27,7 +27,7 @@ constexpr std::size_t control_size =
 // UDP_MAX_SEGMENTS (include/linux/udp.h) as it was for long; newer kernels take 128.
 constexpr std::size_t train_max = 64;
 
-// After how many refused trains' worth of flushes trains are tried again: routes and MTUs change.
+// How many flushes after a refusal trains are tried again: routes and MTUs change.
 constexpr unsigned refusal_flushes = 1024;
 
 // Writes control messages one after the other into zeroed memory.
@@ -192,16 +192,18 @@ struct DatagramBatch::Storage {
   // fragmented.
   static bool refuses_train(int error) noexcept { return error == EIO || error == EINVAL || error == EMSGSIZE; }
 
-  // One by one what the kernel did not take as one.
-  void send_split(Queue& queue, std::size_t at, const UdpSocket& socket) noexcept {
+  // One by one what the kernel did not take as one. False when it has no room for more.
+  [[nodiscard]] bool send_split(Queue& queue, std::size_t at, const UdpSocket& socket) noexcept {
     Message& message = queue.messages[at];
     msghdr& header = queue.headers[at].msg_hdr;
     const iovec whole = message.memory;
-    message.count = 1;
+    std::size_t left = std::exchange(message.count, 1);
     write_controls(message, header);
     std::size_t offset = 0;
     bool is_taken = false;
-    while (offset < whole.iov_len) {
+    bool is_source_to_blame = false;
+    bool has_room = true;
+    while (has_room && offset < whole.iov_len) {
       message.memory = {static_cast<std::byte*>(whole.iov_base) + offset,
                         std::min(message.segment_size, whole.iov_len - offset)};
       if (::sendmsg(socket.fd(), &header, MSG_DONTWAIT) >= 0) {
@@ -213,15 +215,22 @@ struct DatagramBatch::Storage {
         continue;
       } else if (may_be_source(errno) && message.path.local) {
         forget_source(queue, at);
+        is_source_to_blame = true;
         continue;
+      } else if (is_congestion(errno)) {
+        counters.refused += left;
+        has_room = false;
       } else {
         ++counters.refused;
       }
+      --left;
       offset += message.memory.iov_len;
     }
-    if (!is_taken || is_switched_off || message.is_source_forgotten) return;
-    segment_size_max = message.segment_size - 1;
-    flushes_until_retry = refusal_flushes;
+    if (is_taken && !is_switched_off && !is_source_to_blame) {
+      segment_size_max = std::min(segment_size_max, message.segment_size - 1);
+      flushes_until_retry = refusal_flushes;
+    }
+    return has_room;
   }
 
   void send(Queue& queue, const UdpSocket* socket) noexcept {
@@ -249,7 +258,7 @@ struct DatagramBatch::Storage {
           segment_size_max = 0;
           flushes_until_retry = 0;
         }
-        send_split(queue, at++, *socket);
+        if (!send_split(queue, at++, *socket)) break;
       } else if (may_be_source(errno) && queue.messages[at].path.local) {
         forget_source(queue, at);
       } else {
@@ -318,7 +327,7 @@ std::size_t DatagramBatch::size() const noexcept {
 
 std::string_view DatagramBatch::refusal() const noexcept {
   if (storage_->is_switched_off) return "the interface on the way computes no checksums (EIO)";
-  if (storage_->segment_size_max < largest_datagram) return "the path takes no datagrams of that size whole (EINVAL)";
+  if (storage_->segment_size_max < largest_datagram) return "the largest go one by one: a path has a smaller MTU";
   return {};
 }
 

@@ -15,22 +15,37 @@
 #include "culvert/io/tun_device.hpp"
 #include "support/own_namespace.hpp"
 
-// What the next calls of sendmmsg on this thread do: fail with the errno given, or send but one datagram.
+// What the next calls of sendmmsg and sendmsg on this thread do: fail with the errno given, send but one message, or
+// what they are asked to.
 thread_local std::deque<int> scripted_answers;
 constexpr int one_only = -1;
+constexpr int as_asked = 0;
 
-// Takes the place of libc's, so that a test can script the errors that a kernel gives when it is in trouble.
+namespace {
+int next_answer() {
+  if (scripted_answers.empty()) return as_asked;
+  const int answer = scripted_answers.front();
+  scripted_answers.pop_front();
+  return answer;
+}
+}  // namespace
+
+// Take the place of libc's, so that a test can script the errors that a kernel gives when it is in trouble.
 extern "C" int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
-  int answer = 0;
-  if (!scripted_answers.empty()) {
-    answer = scripted_answers.front();
-    scripted_answers.pop_front();
-  }
+  const int answer = next_answer();
   if (answer > 0) {
     errno = answer;
     return -1;
   }
   return static_cast<int>(::syscall(SYS_sendmmsg, fd, messages, answer == one_only ? 1U : count, flags));
+}
+
+extern "C" ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  if (const int answer = next_answer(); answer > 0) {
+    errno = answer;
+    return -1;
+  }
+  return ::syscall(SYS_sendmsg, fd, message, flags);
 }
 
 namespace culvert {
@@ -59,6 +74,7 @@ struct Arrived {
   std::string text;
   Path path;
   std::uint8_t traffic_class;
+  std::size_t segment_size;
 };
 
 // Until nothing has come for a moment: on a busy machine the kernel leaves even loopback to a thread of its own.
@@ -72,7 +88,7 @@ std::vector<Arrived> receive_all(UdpSocket& socket) {
     EXPECT_FALSE(received.has_error());
     if (!received || received->empty()) return all;
     for (const auto& datagram : *received) {
-      all.push_back({text_of(datagram.bytes), datagram.path, datagram.traffic_class});
+      all.push_back({text_of(datagram.bytes), datagram.path, datagram.traffic_class, datagram.segment_size});
     }
   }
 }
@@ -494,6 +510,328 @@ TEST(DatagramBatch, large_datagrams_leave_as_fragments_that_may_be_fragmented_ag
     EXPECT_EQ(frames.v4.size(), 4U);
     EXPECT_EQ(frames.v6.size(), 3U);
     for (const auto& frame : frames.v4) EXPECT_EQ(std::to_integer<int>(frame[6]) & 0x40, 0) << "DF is set";
+  });
+}
+
+Path path_to(const char* remote, std::uint16_t port) {
+  return {{address(remote), port}, std::nullopt, 0};
+}
+
+// A sender that may put datagrams together, a receiver to whom the kernel gives them one by one, and one to whom it
+// gives each message of the sender as it is.
+struct TrainEnds {
+  TrainEnds() { output_of("for n in 1 2 3; do ip addr add 10.7.0.$n/32 dev lo; done"); }
+  UdpSocketPair ours = UdpSocketPair::bind(0, 0, true);
+  UdpSocketPair apart = UdpSocketPair::bind(0, 0, false);
+  UdpSocketPair together = UdpSocketPair::bind(0, 0, true);
+  DatagramBatch batch{ours};
+
+  [[nodiscard]] Path to_apart(const char* remote = "127.0.0.1") const { return path_to(remote, apart.port()); }
+  [[nodiscard]] Path to_together(const char* remote = "127.0.0.1") const { return path_to(remote, together.port()); }
+  // `count` datagrams of one size, told apart by their beginnings; returns their texts.
+  Texts put_many(const Path& path, std::size_t count, std::size_t size, std::uint8_t traffic_class = 0) {
+    Texts all;
+    for (std::size_t i = 0; i < count; ++i) {
+      std::string text = std::to_string(number_++) + ".";
+      text.resize(size, 'x');
+      put(batch, path, text, traffic_class);
+      all.push_back(std::move(text));
+    }
+    return all;
+  }
+  // How many messages the kernel is given for what was put.
+  std::uint64_t messages_of_flush() {
+    const std::uint64_t before = batch.counters().messages;
+    batch.flush();
+    return batch.counters().messages - before;
+  }
+
+ private:
+  unsigned number_ = 0;
+};
+
+// One after the other; as a list, they are also put in that order.
+Texts in_order(std::initializer_list<Texts> parts) {
+  Texts all;
+  for (const Texts& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+std::string joined(const Texts& all) {
+  std::string text;
+  for (const std::string& each : all) text += each;
+  return text;
+}
+
+void with_trains(const std::function<void(TrainEnds&)>& body) {
+  in_own_namespace([&] {
+    TrainEnds ends;
+    if (!ends.ours.v4->segments() || !ends.together.v4->merges()) GTEST_SKIP() << "the kernel has no UDP offloads";
+    body(ends);
+  });
+}
+
+TEST(DatagramTrain, of_equal_datagrams_is_one_message_and_arrives_as_separate_ones) {
+  with_trains([](TrainEnds& ends) {
+    const Texts v4 = ends.put_many(ends.to_apart(), 10, 100);
+    const Texts v6 = ends.put_many(ends.to_apart("::1"), 10, 100);
+    EXPECT_EQ(ends.messages_of_flush(), 2U);
+    EXPECT_EQ(ends.batch.counters().sent, 20U);
+    EXPECT_EQ(texts(*ends.apart.v4), v4);
+    EXPECT_EQ(texts(*ends.apart.v6), v6);
+    EXPECT_EQ(ends.batch.refusal(), "");
+  });
+}
+
+TEST(DatagramTrain, arrives_as_one_where_the_receiver_takes_that) {
+  with_trains([](TrainEnds& ends) {
+    const Texts v4 = ends.put_many(ends.to_together(), 10, 100, 0x02);
+    const Texts v6 = ends.put_many(ends.to_together("::1"), 3, 1200);
+    ends.batch.flush();
+    const auto arrived = receive_all(*ends.together.v4);
+    ASSERT_EQ(arrived.size(), 1U);
+    EXPECT_EQ(arrived[0].text, joined(v4));
+    EXPECT_EQ(arrived[0].segment_size, 100U);
+    EXPECT_EQ(arrived[0].traffic_class, 0x02);
+    const auto arrived6 = receive_all(*ends.together.v6);
+    ASSERT_EQ(arrived6.size(), 1U);
+    EXPECT_EQ(arrived6[0].text, joined(v6));
+    EXPECT_EQ(arrived6[0].segment_size, 1200U);
+  });
+}
+
+TEST(DatagramTrain, ends_with_a_shorter_datagram) {
+  with_trains([](TrainEnds& ends) {
+    const Texts first = in_order({ends.put_many(ends.to_together(), 2, 100), ends.put_many(ends.to_together(), 1, 40)});
+    const Texts second = ends.put_many(ends.to_together(), 2, 40);
+    EXPECT_EQ(ends.messages_of_flush(), 2U);
+    const auto arrived = receive_all(*ends.together.v4);
+    ASSERT_EQ(arrived.size(), 2U);
+    EXPECT_EQ(arrived[0].text, joined(first));
+    EXPECT_EQ(arrived[0].segment_size, 100U);
+    EXPECT_EQ(arrived[1].text, joined(second));
+    EXPECT_EQ(arrived[1].segment_size, 40U);
+  });
+}
+
+TEST(DatagramTrain, is_not_joined_by_what_differs) {
+  with_trains([](TrainEnds& ends) {
+    Path other_source = ends.to_apart();
+    other_source.local = address("10.7.0.1");
+    struct Case {
+      const char* what;
+      Path path;
+      std::size_t size;
+      std::uint8_t traffic_class;
+    };
+    for (const auto& [what, path, size, traffic_class] :
+         {Case{"a longer one", ends.to_apart(), 101, 0}, Case{"another address", ends.to_apart("127.0.0.2"), 100, 0},
+          Case{"another port", ends.to_together(), 100, 0}, Case{"another source", other_source, 100, 0},
+          Case{"another class", ends.to_apart(), 100, 1}, Case{"another family", ends.to_apart("::1"), 100, 0}}) {
+      SCOPED_TRACE(what);
+      const Texts before = ends.put_many(ends.to_apart(), 2, 100);
+      const Texts between = ends.put_many(path, 1, size, traffic_class);
+      const Texts after = ends.put_many(ends.to_apart(), 2, 100);
+      // The longer one begins a train that the first shorter one ends.
+      EXPECT_EQ(ends.messages_of_flush(), 3U);
+      const bool is_apart = path.remote.address.is_v4() && path.remote.port == ends.apart.port();
+      EXPECT_EQ(texts(*ends.apart.v4), is_apart ? in_order({before, between, after}) : in_order({before, after}));
+    }
+  });
+}
+
+TEST(DatagramTrain, has_at_most_64_datagrams) {
+  with_trains([](TrainEnds& ends) {
+    const Texts all = ends.put_many(ends.to_apart(), 65, 20);
+    EXPECT_EQ(ends.messages_of_flush(), 2U);
+    EXPECT_EQ(texts(*ends.apart.v4), all);
+    EXPECT_EQ(ends.batch.counters().refused, 0U);
+  });
+}
+
+TEST(DatagramTrain, has_at_most_as_many_bytes_as_a_datagram) {
+  with_trains([](TrainEnds& ends) {
+    const Texts whole = in_order({ends.put_many(ends.to_apart(), 50, 1310), ends.put_many(ends.to_apart(), 1, 7)});
+    EXPECT_EQ(ends.messages_of_flush(), 1U) << "65507 bytes";
+    EXPECT_EQ(texts(*ends.apart.v4), whole);
+    const Texts more = in_order({ends.put_many(ends.to_apart(), 50, 1310), ends.put_many(ends.to_apart(), 1, 8)});
+    EXPECT_EQ(ends.messages_of_flush(), 2U) << "65508 bytes";
+    EXPECT_EQ(texts(*ends.apart.v4), more);
+    EXPECT_EQ(ends.batch.counters().refused, 0U);
+  });
+}
+
+TEST(DatagramTrain, does_not_begin_on_a_socket_that_cannot_segment) {
+  with_trains([](TrainEnds& ends) {
+    DatagramBatch batch(ends.apart);
+    for (const char* text : {"1", "2", "3"}) put(batch, path_to("127.0.0.1", ends.ours.port()), text);
+    batch.flush();
+    EXPECT_EQ(batch.counters().messages, 3U);
+    EXPECT_EQ(batch.refusal(), "");
+  });
+}
+
+TEST(DatagramTrain, is_given_up_for_good_where_the_interface_computes_no_checksums) {
+  with_trains([](TrainEnds& ends) {
+    const Texts first = in_order({ends.put_many(ends.to_apart(), 3, 100), ends.put_many(ends.to_apart(), 3, 100, 1)});
+    scripted_answers = {EIO};
+    EXPECT_EQ(ends.messages_of_flush(), 4U) << "what was put together before the refusal is tried as it is";
+    EXPECT_EQ(texts(*ends.apart.v4), first);
+    EXPECT_THAT(std::string(ends.batch.refusal()), ::testing::HasSubstr("EIO"));
+    for (int i = 0; i < 3000; ++i) ends.batch.flush();
+    const Texts later = ends.put_many(ends.to_apart(), 3, 10);
+    EXPECT_EQ(ends.messages_of_flush(), 3U);
+    EXPECT_EQ(texts(*ends.apart.v4), later);
+    EXPECT_THAT(std::string(ends.batch.refusal()), ::testing::HasSubstr("EIO"));
+    EXPECT_EQ(ends.batch.counters().refused, 0U);
+  });
+}
+
+TEST(DatagramTrain, that_is_refused_goes_one_by_one_and_so_do_all_as_large_for_a_while) {
+  for (const int error : {EINVAL, EMSGSIZE}) {
+    with_trains([error](TrainEnds& ends) {
+      const Texts refused = in_order({ends.put_many(ends.to_apart(), 3, 100), ends.put_many(ends.to_apart(), 1, 50)});
+      scripted_answers = {error, EINTR};
+      EXPECT_EQ(ends.messages_of_flush(), 4U);
+      EXPECT_EQ(texts(*ends.apart.v4), refused);
+      EXPECT_THAT(std::string(ends.batch.refusal()), ::testing::HasSubstr("MTU"));
+
+      const Texts as_large = ends.put_many(ends.to_apart(), 3, 100);
+      EXPECT_EQ(ends.messages_of_flush(), 3U);
+      const Texts smaller = ends.put_many(ends.to_apart(), 3, 99);
+      EXPECT_EQ(ends.messages_of_flush(), 1U);
+      EXPECT_EQ(texts(*ends.apart.v4), in_order({as_large, smaller}));
+
+      for (int i = 0; i < 1024; ++i) ends.batch.flush();
+      EXPECT_EQ(ends.batch.refusal(), "");
+      const Texts again = ends.put_many(ends.to_apart(), 3, 100);
+      EXPECT_EQ(ends.messages_of_flush(), 1U);
+      EXPECT_EQ(texts(*ends.apart.v4), again);
+      EXPECT_EQ(ends.batch.counters().refused, 0U);
+    });
+  }
+}
+
+TEST(DatagramTrain, the_smallest_of_several_refused_in_one_flush_sets_the_bound) {
+  with_trains([](TrainEnds& ends) {
+    ends.put_many(ends.to_apart(), 2, 100);
+    ends.put_many(ends.to_apart(), 2, 200, 1);
+    scripted_answers = {EMSGSIZE, as_asked, as_asked, EMSGSIZE};
+    EXPECT_EQ(ends.messages_of_flush(), 4U);
+    ends.put_many(ends.to_apart(), 3, 100);
+    EXPECT_EQ(ends.messages_of_flush(), 3U);
+    EXPECT_EQ(receive_all(*ends.apart.v4).size(), 7U);
+  });
+}
+
+TEST(DatagramTrain, larger_than_the_mtu_leaves_as_fragments_and_goes_together_again_when_that_grows) {
+  with_tun([] {
+    // A device that computes checksums, without which older kernels refuse all trains.
+    auto uplink = TunDevice::create("up0", true);
+    output_of("ip addr add 10.1.0.1/24 dev up0 && ip addr add fd01::1/64 dev up0 nodad && ip link set up0 mtu 1280 up");
+    TrainEnds ends;
+    if (!ends.ours.v4->segments()) GTEST_SKIP() << "the kernel has no UDP_SEGMENT";
+    for (const char* remote : {"10.1.0.2", "fd01::2"}) {
+      SCOPED_TRACE(remote);
+      const Path path = path_to(remote, 9);
+      ends.put_many(path, 3, 1400);
+      EXPECT_EQ(ends.messages_of_flush(), 3U);
+      const Frames frames = frames_in(uplink);
+      EXPECT_EQ(frames.v4.size() + frames.v6.size(), 6U);
+      EXPECT_EQ(ends.batch.counters().refused, 0U);
+      EXPECT_THAT(std::string(ends.batch.refusal()), ::testing::HasSubstr("MTU"));
+      ends.put_many(path, 3, 1000);
+      EXPECT_EQ(ends.messages_of_flush(), 1U);
+      frames_in(uplink);
+      for (int i = 0; i < 1024; ++i) ends.batch.flush();
+    }
+    output_of("ip link set up0 mtu 1500");
+    ends.put_many(path_to("10.1.0.2", 9), 3, 1400);
+    EXPECT_EQ(ends.messages_of_flush(), 1U);
+    EXPECT_EQ(ends.batch.refusal(), "");
+  });
+}
+
+TEST(DatagramTrain, whose_source_is_gone_arrives_and_sets_no_bound) {
+  with_trains([](TrainEnds& ends) {
+    output_of("ip addr del 10.7.0.2/32 dev lo && ip addr add fd07::1/128 dev lo nodad");
+    Path v4 = ends.to_apart("10.7.0.1");
+    v4.local = address("10.7.0.2");
+    Path v6 = ends.to_apart("fd07::1");
+    v6.local = address("fd07::2");
+    const Texts all4 = in_order({ends.put_many(v4, 3, 100), ends.put_many(v4, 3, 100, 2)});
+    const Texts all6 = in_order({ends.put_many(v6, 3, 100), ends.put_many(v6, 3, 100, 2)});
+    ends.batch.flush();
+    EXPECT_EQ(texts(*ends.apart.v4), all4);
+    EXPECT_EQ(texts(*ends.apart.v6), all6);
+    EXPECT_EQ(ends.batch.counters().sent, 12U);
+    EXPECT_EQ(ends.batch.counters().source_forgotten, 12U);
+    EXPECT_EQ(ends.batch.counters().refused, 0U);
+    EXPECT_EQ(ends.batch.refusal(), "");
+    v4.local = address("10.7.0.3");
+    ends.put_many(v4, 3, 100);
+    EXPECT_EQ(ends.messages_of_flush(), 1U);
+    EXPECT_EQ(ends.batch.counters().source_forgotten, 12U);
+  });
+}
+
+TEST(DatagramTrain, none_of_which_can_be_sent_sets_no_bound) {
+  with_trains([](TrainEnds& ends) {
+    ends.put_many(ends.to_apart(), 3, 100);
+    scripted_answers = {EINVAL, EINVAL, EINVAL, EINVAL};
+    EXPECT_EQ(ends.messages_of_flush(), 0U);
+    EXPECT_EQ(ends.batch.counters().refused, 3U);
+    ends.put_many(path_to("192.0.2.1", 9), 3, 100);
+    EXPECT_EQ(ends.messages_of_flush(), 0U) << "no route";
+    EXPECT_EQ(ends.batch.counters().refused, 6U);
+    EXPECT_EQ(ends.batch.refusal(), "");
+    EXPECT_EQ(texts(*ends.apart.v4), Texts{});
+  });
+}
+
+TEST(DatagramTrain, that_finds_no_room_is_counted_by_datagrams_and_nothing_overtakes_it) {
+  with_trains([](TrainEnds& ends) {
+    const Texts taken = ends.put_many(ends.to_apart(), 3, 100);
+    ends.put_many(ends.to_apart(), 4, 100, 1);
+    ends.put_many(ends.to_apart(), 5, 100, 2);
+    scripted_answers = {one_only, ENOBUFS};
+    ends.batch.flush();
+    EXPECT_EQ(texts(*ends.apart.v4), taken);
+    EXPECT_EQ(ends.batch.counters().sent, 3U);
+    EXPECT_EQ(ends.batch.counters().refused, 9U);
+
+    const Texts split = ends.put_many(ends.to_apart(), 4, 100);
+    ends.put_many(ends.to_apart(), 5, 100, 1);
+    scripted_answers = {EMSGSIZE, as_asked, ENOBUFS};
+    ends.batch.flush();
+    EXPECT_EQ(texts(*ends.apart.v4), Texts{split[0]});
+    EXPECT_EQ(ends.batch.counters().sent, 4U);
+    EXPECT_EQ(ends.batch.counters().refused, 17U);
+  });
+}
+
+TEST(DatagramTrain, of_any_shape_keeps_the_order) {
+  with_trains([](TrainEnds& ends) {
+    constexpr std::array<std::size_t, 6> sizes{100, 100, 100, 100, 40, 300};
+    unsigned seed = 1;
+    const auto random = [&](unsigned below) {
+      seed = seed * 1664525 + 1013904223;
+      return (seed >> 16) % below;
+    };
+    for (const auto& answers : {std::deque<int>{}, {one_only, EINTR, one_only}, {EMSGSIZE, EINTR}, {EIO}}) {
+      // Begins with a train, which the scripted refusal hits.
+      Texts all = ends.put_many(ends.to_apart(), 2, 500);
+      for (int i = 0; i < 60; ++i) {
+        all = in_order(
+            {std::move(all), ends.put_many(ends.to_apart(), 1, sizes[random(sizes.size())], random(8) == 0 ? 1 : 0)});
+      }
+      scripted_answers = answers;
+      ends.batch.flush();
+      EXPECT_EQ(texts(*ends.apart.v4), all);
+      for (int i = 0; i < 1024; ++i) ends.batch.flush();
+    }
+    EXPECT_EQ(ends.batch.counters().refused, 0U);
+    EXPECT_EQ(ends.batch.counters().sent, 4U * 62U);
   });
 }
 
