@@ -151,27 +151,22 @@ Result<UniqueFd> TunDevice::network_namespace() const noexcept {
   return UniqueFd(fd);
 }
 
-Result<std::size_t> TunDevice::try_read(ByteSpan buffer) noexcept {
+Result<std::size_t> TunDevice::try_read(VirtioNetHeader& header, ByteSpan buffer) noexcept {
+  const std::size_t skipped = offloads_.virtio_net_header ? 0 : 1;
+  const std::array<iovec, 2> pieces{{{&header, sizeof header}, {buffer.data(), buffer.size()}}};
+  if (skipped != 0) header = {};
   ssize_t size = 0;
   do {
-    size = ::read(fd_.get(), buffer.data(), buffer.size());
+    size = ::readv(fd_.get(), pieces.data() + skipped, static_cast<int>(pieces.size() - skipped));
   } while (size < 0 && errno == EINTR);
   if (size < 0) return last_error();
-  return static_cast<std::size_t>(size);
+  const std::size_t in_header = skipped != 0 ? 0 : std::min(static_cast<std::size_t>(size), sizeof header);
+  return static_cast<std::size_t>(size) - in_header;
 }
 
-Result<std::size_t> TunDevice::try_read(VirtioNetHeader& header, ByteSpan buffer) noexcept {
-  if (!offloads_.virtio_net_header) {
-    header = {};
-    return try_read(buffer);
-  }
-  const std::array<iovec, 2> pieces{{{&header, sizeof header}, {buffer.data(), buffer.size()}}};
-  ssize_t size = 0;
-  do {
-    size = ::readv(fd_.get(), pieces.data(), pieces.size());
-  } while (size < 0 && errno == EINTR);
-  if (size < 0) return last_error();
-  return static_cast<std::size_t>(size) - std::min<std::size_t>(static_cast<std::size_t>(size), sizeof header);
+Result<std::size_t> TunDevice::try_read(ByteSpan buffer) noexcept {
+  VirtioNetHeader header;
+  return try_read(header, buffer);
 }
 
 Result<void> TunDevice::try_write(const GatheredFrame& frame) noexcept {
@@ -189,16 +184,13 @@ Result<void> TunDevice::try_write(const GatheredFrame& frame) noexcept {
     size = ::writev(fd_.get(), pieces.data(), static_cast<int>(count));
   } while (size < 0 && errno == EINTR);
   if (size < 0) return last_error();
+  // Nothing at all does not reach the driver, which would refuse it.
+  if (size == 0) return boost::system::error_code(EINVAL, boost::system::system_category());
   return {};
 }
 
 Result<void> TunDevice::try_write(ByteView frame) noexcept {
-  ssize_t size = 0;
-  do {
-    size = ::write(fd_.get(), frame.data(), frame.size());
-  } while (size < 0 && errno == EINTR);
-  if (size < 0) return last_error();
-  return {};
+  return try_write(GatheredFrame{{}, std::span(&frame, 1)});
 }
 
 }  // namespace culvert

@@ -30,15 +30,17 @@ inline void drop_capability(unsigned capability) {
   ASSERT_EQ(::syscall(SYS_capset, &header, sets.data()), 0) << std::strerror(errno);
 }
 
-/// System call `number` fails with `error` from now on; if `first_argument` is given, only calls with that one.
-inline void fail_system_call(long number, int error, std::optional<std::uint32_t> first_argument = std::nullopt) {
+/// System call `number` fails with `error` from now on; if `value` is given, only calls with that as their first (0) or
+/// other `argument`.
+inline void fail_system_call(long number, int error, std::optional<std::uint32_t> value = std::nullopt,
+                             std::uint32_t argument = 0) {
   // Without an argument to compare, the jump over the comparison is taken either way.
-  const std::uint8_t on_other_argument = first_argument ? 1 : 0;
+  const std::uint8_t on_other_value = value ? 1 : 0;
   std::array<sock_filter, 6> program{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, first_argument.value_or(0), 0, on_other_argument),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offsetof(seccomp_data, args)) + 8 * argument),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value.value_or(0), 0, on_other_value),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};

@@ -28,8 +28,7 @@ class TunDevice {
   /// Creates device `name` (1 to 15 bytes) in the calling thread's network namespace, which must not have it yet.
   /// Throws std::system_error saying what was being done, on what, and what to try: no /dev/net/tun, no permission,
   /// name taken.
-  /// `with_offloads`: with all of DeviceOffloads that the kernel has; frames are then read and written with their
-  /// header.
+  /// `with_offloads`: with all of DeviceOffloads that the kernel has; frames are then to be read with their header.
   /// With `queues` above 1 (256 at most) there is a TunDevice for each in queue(): the kernel spreads flows over them.
   static TunDevice create(const std::string& name, bool with_offloads = false, std::size_t queues = 1);
   /// Takes over a descriptor that somebody attached to a TUN device already, with IFF_NO_PI (which cannot be checked)

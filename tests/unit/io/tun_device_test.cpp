@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <linux/if_tun.h>
+#include <linux/udp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -12,9 +13,14 @@
 #include <sys/stat.h>
 
 #include <functional>
+#include <map>
+#include <sstream>
 #include <system_error>
 
+#include "culvert/base/endian.hpp"
+#include "culvert/io/socket_address.hpp"
 #include "support/expect_system_error.hpp"
+#include "support/flow_packet.hpp"
 #include "support/own_namespace.hpp"
 #include "support/restrictions.hpp"
 
@@ -329,6 +335,293 @@ TEST(TunDevice, does_not_adopt_a_device_whose_frames_have_another_form) {
       expect_system_error([&] { TunDevice::adopt(attach(flags)); }, std::errc::invalid_argument,
                           AllOf(HasSubstr("'other0'"), HasSubstr("IFF_NO_PI")));
     }
+  });
+}
+
+TEST(TunDevice, says_that_an_adopted_device_has_no_offloads_and_why) {
+  with_tun([] {
+    const auto device = TunDevice::adopt(attach(IFF_TUN | IFF_NO_PI));
+    EXPECT_FALSE(device.offloads().virtio_net_header || device.offloads().tcp || device.offloads().udp);
+    EXPECT_THAT(std::string(device.offloads().missing), HasSubstr("IFF_VNET_HDR"));
+  });
+}
+
+TEST(TunDevice, has_offloads_only_when_asked_for_them) {
+  with_tun([] {
+    const auto plain = TunDevice::create("cv0");
+    EXPECT_FALSE(plain.offloads().virtio_net_header || plain.offloads().tcp || plain.offloads().udp);
+    EXPECT_EQ(plain.offloads().missing, "");
+    const auto device = TunDevice::create("cv1", true);
+    EXPECT_TRUE(device.offloads().virtio_net_header && device.offloads().tcp);
+    EXPECT_EQ(device.offloads().missing.empty(), device.offloads().udp);
+    EXPECT_THAT(output_of("ip -details link show cv1"), HasSubstr("vnet_hdr on"));
+  });
+}
+
+TEST(TunDevice, says_what_the_kernel_refuses_of_the_offloads) {
+  with_tun([] {
+    // TUN_F_CSUM, TUN_F_TSO4 and TUN_F_TSO6 with TUN_F_USO4 and TUN_F_USO6: as on a kernel before Linux 6.2.
+    test::fail_system_call(SYS_ioctl, EINVAL, 0x67, 2);
+    const auto device = TunDevice::create("cv0", true);
+    EXPECT_TRUE(device.offloads().virtio_net_header && device.offloads().tcp);
+    EXPECT_FALSE(device.offloads().udp);
+    EXPECT_THAT(std::string(device.offloads().missing), HasSubstr("6.2"));
+  });
+  with_tun([] {
+    test::fail_system_call(SYS_ioctl, EINVAL, static_cast<std::uint32_t>(TUNSETOFFLOAD), 1);
+    const auto device = TunDevice::create("cv0", true);
+    EXPECT_TRUE(device.offloads().virtio_net_header);
+    EXPECT_FALSE(device.offloads().tcp || device.offloads().udp);
+    EXPECT_THAT(std::string(device.offloads().missing), HasSubstr("refuses"));
+  });
+}
+
+// A device with offloads at 10.0.0.1 and fd00::1, where FlowPackets of source_host 2 and destination_host 1 arrive.
+void with_offloads(const std::function<void(TunDevice&)>& body) {
+  with_tun([&] {
+    auto device = TunDevice::create("cv0", true);
+    if (!device.offloads().udp) GTEST_SKIP() << device.offloads().missing;
+    output_of("ip addr add 10.0.0.1/24 dev cv0 && ip addr add fd00::1/64 dev cv0 nodad && ip link set cv0 mtu 1420 up");
+    body(device);
+  });
+}
+
+struct ReadFrame {
+  VirtioNetHeader header;
+  std::vector<std::byte> bytes;
+  [[nodiscard]] bool is_v4() const { return std::to_integer<int>(bytes[0]) >> 4 == 4; }
+  [[nodiscard]] int protocol() const { return std::to_integer<int>(bytes[is_v4() ? 9 : 6]); }
+  [[nodiscard]] std::size_t transport() const { return is_v4() ? 20 : 40; }
+};
+
+// The next frame of `protocol` from the device.
+ReadFrame read_frame(TunDevice& device, int protocol) {
+  ReadFrame frame;
+  for (;;) {
+    frame.bytes.resize(65536);
+    const auto size = device.try_read(frame.header, frame.bytes);
+    if (!size) {
+      ADD_FAILURE() << "there is no such frame: " << size.error().message();
+      frame.bytes.assign(100, {});
+      return frame;
+    }
+    frame.bytes.resize(*size);
+    if (frame.protocol() == protocol) return frame;
+  }
+}
+
+UniqueFd connect_to(const char* text, std::uint16_t port, int type, std::uint16_t local_port = 0) {
+  const Address to = Address::parse(text).value();
+  UniqueFd fd(::socket(to.is_v4() ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_storage address{};
+  if (local_port != 0) {
+    const socklen_t length =
+        to_socket_address({Address::from_bytes(to.family(), std::array<std::byte, 16>{}), local_port, 0}, address);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length), 0) << std::strerror(errno);
+  }
+  const socklen_t length = to_socket_address({to, port, 0}, address);
+  const int result = ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), length);
+  EXPECT_TRUE(result == 0 || errno == EINPROGRESS) << std::strerror(errno);
+  return fd;
+}
+
+// The test is the other end of a TCP connection that the kernel has opened through the device.
+struct OtherEnd {
+  OtherEnd(TunDevice& device, const char* address)
+      : fd(connect_to(address, 443, SOCK_STREAM)), syn(read_frame(device, IPPROTO_TCP)) {
+    packet.is_v4 = syn.is_v4();
+    packet.source_host = 2;
+    packet.destination_host = 1;
+    packet.source_port = 443;
+    packet.destination_port = load<Be16>(&syn.bytes[syn.transport()]);
+    packet.sequence = 1000;
+    packet.acknowledgement = load<Be32>(&syn.bytes[syn.transport() + 4]) + 1;
+    packet.flags = 0x12;
+    packet.window = 65535;
+    packet.tcp_options = {std::byte{2}, std::byte{4}, std::byte{5}, std::byte{0x50}};  // MSS 1360
+    EXPECT_EQ(error_of(device.try_write(packet.build())), 0);
+    read_frame(device, IPPROTO_TCP);
+    packet.tcp_options.clear();
+    packet.flags = 0x10;
+    ++packet.sequence;
+  }
+  UniqueFd fd;
+  ReadFrame syn;
+  FlowPacket packet;
+};
+
+TEST(TunDevice, reads_a_large_write_of_a_tcp_socket_as_one_frame) {
+  for (const char* address : {"10.0.0.2", "fd00::2"}) {
+    SCOPED_TRACE(address);
+    with_offloads([address](TunDevice& device) {
+      const OtherEnd other(device, address);
+      const auto payload = FlowPacket::bytes(10000);
+      ASSERT_EQ(::send(other.fd.get(), payload.data(), payload.size(), 0), 10000);
+      const ReadFrame frame = read_frame(device, IPPROTO_TCP);
+      EXPECT_EQ(frame.header.gso_type, frame.is_v4() ? virtio_net::gso_tcp4 : virtio_net::gso_tcp6);
+      EXPECT_EQ(frame.header.flags & virtio_net::needs_checksum, 1);
+      EXPECT_EQ(frame.header.checksum_start, frame.transport());
+      EXPECT_EQ(frame.header.checksum_offset, 16);
+      EXPECT_GT(frame.header.gso_size, 1000);
+      EXPECT_LE(frame.header.gso_size, 1360);
+      EXPECT_GT(frame.bytes.size(), 5000U);
+    });
+  }
+}
+
+TEST(TunDevice, reads_a_train_of_a_udp_socket_as_one_frame) {
+  for (const char* address : {"10.0.0.2", "fd00::2"}) {
+    SCOPED_TRACE(address);
+    with_offloads([address](TunDevice& device) {
+      const UniqueFd socket = connect_to(address, 9, SOCK_DGRAM);
+      const int size = 1000;
+      ASSERT_EQ(::setsockopt(socket.get(), IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size), 0) << std::strerror(errno);
+      const auto payload = FlowPacket::bytes(4100);
+      ASSERT_EQ(::send(socket.get(), payload.data(), payload.size(), 0), 4100) << std::strerror(errno);
+      const ReadFrame frame = read_frame(device, IPPROTO_UDP);
+      EXPECT_EQ(frame.header.gso_type, virtio_net::gso_udp_l4);
+      EXPECT_EQ(frame.header.gso_size, 1000);
+      EXPECT_EQ(frame.header.checksum_start, frame.transport());
+      EXPECT_EQ(frame.header.checksum_offset, 6);
+      ASSERT_EQ(frame.bytes.size(), frame.transport() + 8 + 4100);
+      EXPECT_TRUE(std::equal(payload.begin(), payload.end(), frame.bytes.end() - 4100));
+    });
+  }
+}
+
+TEST(TunDevice, leaves_single_frames_and_their_headers_as_they_are_without_offloads) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0");
+    bring_up("cv0");
+    send_through_kernel(100);
+    VirtioNetHeader header{.flags = 1, .gso_type = 1, .header_length = 1, .gso_size = 1};
+    auto size = device.try_read(header, memory);
+    while (size && std::to_integer<int>(memory[0]) >> 4 != 4) size = device.try_read(header, memory);
+    ASSERT_EQ(error_of(size), 0);
+    EXPECT_EQ(*size, 128U);
+    EXPECT_EQ(header, VirtioNetHeader{});
+  });
+}
+
+// What the kernel counted under each name of /proc/net/snmp, as "Tcp.InSegs"; names only IPv6 has are as they are.
+std::map<std::string, long> network_counters() {
+  std::map<std::string, long> counters;
+  std::istringstream lines(output_of("cat /proc/net/snmp /proc/net/snmp6"));
+  for (std::string names; std::getline(lines, names);) {
+    std::istringstream words(names);
+    std::string group, name;
+    long value = 0;
+    words >> group;
+    if (group.back() != ':') {
+      words >> counters[group];
+      continue;
+    }
+    std::string values;
+    std::getline(lines, values);
+    std::istringstream numbers(values);
+    numbers >> name;
+    group.back() = '.';
+    while (words >> name && numbers >> value) counters[group + name] = value;
+  }
+  return counters;
+}
+
+// All there is to receive at once, and nothing of it found wrong by the kernel.
+std::vector<std::byte> received_without_error(int fd, std::size_t size) {
+  std::vector<std::byte> all(size);
+  std::size_t at = 0;
+  while (at < size) {
+    pollfd readable{fd, POLLIN, 0};
+    if (::poll(&readable, 1, 2000) != 1) break;
+    const ssize_t more = ::recv(fd, &all[at], size - at, 0);
+    if (more <= 0) break;
+    at += static_cast<std::size_t>(more);
+  }
+  all.resize(at);
+  const auto counters = network_counters();
+  for (const char* name : {"Tcp.InCsumErrors", "Udp.InCsumErrors", "Udp6InCsumErrors", "Udp.InErrors", "Udp6InErrors",
+                           "Ip.InHdrErrors", "Ip6InHdrErrors", "Tcp.InErrs"}) {
+    EXPECT_EQ(counters.at(name), 0) << name;
+  }
+  return all;
+}
+
+// The pieces of `frame` as a writer has them that got the frames one by one: the first whole, of the others the
+// payload.
+std::vector<ByteView> gathered(ByteView frame, std::size_t header_size, std::size_t gso_size) {
+  std::vector<ByteView> pieces{frame.first(std::min(frame.size(), header_size + gso_size))};
+  for (ByteView rest = frame.subspan(pieces[0].size()); !rest.empty();) {
+    pieces.push_back(rest.first(std::min(rest.size(), gso_size)));
+    rest = rest.subspan(pieces.back().size());
+  }
+  return pieces;
+}
+
+TEST(TunDevice, a_gathered_tcp_frame_arrives_at_a_socket) {
+  for (const char* address : {"10.0.0.2", "fd00::2"}) {
+    SCOPED_TRACE(address);
+    with_offloads([address](TunDevice& device) {
+      OtherEnd other(device, address);
+      other.packet.payload = FlowPacket::bytes(20000);
+      const auto frame = other.packet.build_partial();
+      const auto pieces = gathered(frame, other.packet.header_size(), 1360);
+      EXPECT_EQ(pieces.size(), 15U);
+      ASSERT_EQ(error_of(device.try_write(GatheredFrame{other.packet.super_header(1360), pieces})), 0);
+      EXPECT_EQ(received_without_error(other.fd.get(), 20000), other.packet.payload);
+    });
+  }
+}
+
+TEST(TunDevice, a_gathered_udp_frame_arrives_as_separate_datagrams) {
+  for (const char* address : {"10.0.0.2", "fd00::2"}) {
+    SCOPED_TRACE(address);
+    with_offloads([address](TunDevice& device) {
+      const UniqueFd socket = connect_to(address, 4000, SOCK_DGRAM, 5000);
+      FlowPacket packet{.is_v4 = address[0] == '1', .is_tcp = false};
+      packet.source_host = 2;
+      packet.destination_host = 1;
+      packet.source_port = 4000;
+      packet.destination_port = 5000;
+      packet.payload = FlowPacket::bytes(3200);
+      const auto frame = packet.build_partial();
+      const auto pieces = gathered(frame, packet.header_size(), 1000);
+      ASSERT_EQ(error_of(device.try_write(GatheredFrame{packet.super_header(1000), pieces})), 0);
+      EXPECT_EQ(received_without_error(socket.get(), 3200), packet.payload);
+      const auto counters = network_counters();
+      EXPECT_EQ(counters.at(packet.is_v4 ? "Udp.InDatagrams" : "Udp6InDatagrams"), 4);
+    });
+  }
+}
+
+TEST(TunDevice, a_single_frame_needs_no_header_on_a_device_with_offloads) {
+  with_offloads([](TunDevice& device) {
+    const UniqueFd socket = connect_to("10.0.0.2", 4000, SOCK_DGRAM, 5000);
+    FlowPacket packet{.is_tcp = false, .source_host = 2, .destination_host = 1};
+    packet.source_port = 4000;
+    packet.destination_port = 5000;
+    packet.payload = FlowPacket::bytes(100);
+    ASSERT_EQ(error_of(device.try_write(packet.build())), 0);
+    EXPECT_EQ(received_without_error(socket.get(), 100), packet.payload);
+    EXPECT_EQ(error_of(device.try_write(ByteView())), EINVAL);
+  });
+}
+
+TEST(TunDevice, refuses_a_gathered_frame_whose_header_does_not_fit) {
+  with_offloads([](TunDevice& device) {
+    FlowPacket packet{.source_host = 2, .destination_host = 1};
+    packet.payload = FlowPacket::bytes(3000);
+    const auto frame = packet.build_partial();
+    const ByteView piece = frame;
+    VirtioNetHeader header = packet.super_header(1000);
+    header.gso_type = 77;
+    EXPECT_EQ(error_of(device.try_write(GatheredFrame{header, std::span(&piece, 1)})), EINVAL);
+    EXPECT_EQ(error_of(device.try_write(GatheredFrame{packet.super_header(1000), std::span(&piece, 1)})), 0);
+    output_of("ip link set cv0 down");
+    EXPECT_EQ(error_of(device.try_write(GatheredFrame{packet.super_header(1000), std::span(&piece, 1)})), EIO);
+    output_of("ip link del cv0");
+    EXPECT_EQ(error_of(device.try_write(GatheredFrame{packet.super_header(1000), std::span(&piece, 1)})), EBADFD);
+    VirtioNetHeader unused;
+    EXPECT_EQ(error_of(device.try_read(unused, memory)), EBADFD);
   });
 }
 
