@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/udp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -55,6 +56,8 @@ class Sender {
                               : ::setsockopt(fd_.get(), IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof value);
     EXPECT_EQ(result, 0);
   }
+  // From now on each send() is one train of datagrams of `size` bytes; 0: one datagram.
+  bool set_segment_size(int size) { return ::setsockopt(fd_.get(), IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size) == 0; }
   ssize_t send(ByteView payload) {
     return ::sendto(fd_.get(), payload.data(), payload.size(), 0, reinterpret_cast<sockaddr*>(&to_), length_);
   }
@@ -73,9 +76,9 @@ class Sender {
 };
 
 // On a busy machine the kernel leaves even what comes over loopback to a thread of its own: worth a moment's patience.
-std::vector<ReceivedDatagram> receive(UdpSocket& socket, ReceiveBatch& batch) {
+std::vector<ReceivedDatagram> receive(UdpSocket& socket, ReceiveBatch& batch, int patience = 5000) {
   pollfd readable{socket.fd(), POLLIN, 0};
-  ::poll(&readable, 1, 500);
+  ::poll(&readable, 1, patience);
   const auto received = socket.try_receive(batch);
   EXPECT_FALSE(received.has_error());
   if (!received) return {};
@@ -187,7 +190,7 @@ TEST(UdpSocket, has_nothing_at_first) {
   in_own_namespace([] {
     auto socket = UdpSocket::bind(Family::V4, 0, 0);
     ReceiveBatch batch;
-    EXPECT_TRUE(receive(socket, batch).empty());
+    EXPECT_TRUE(receive(socket, batch, 300).empty());
   });
 }
 
@@ -290,6 +293,150 @@ TEST(UdpSocket, tells_when_a_datagram_did_not_fit_its_slot) {
   });
 }
 
+TEST(UdpSocket, says_whether_it_merges_and_segments) {
+  in_own_namespace([] {
+    const auto plain = UdpSocket::bind(Family::V4, 0, 0, false);
+    EXPECT_FALSE(plain.merges());
+    EXPECT_FALSE(plain.segments());
+    for (const Family family : {Family::V4, Family::V6}) {
+      const auto socket = UdpSocket::bind(family, 0, 0);
+      const UniqueFd other(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      const int on = 1;
+      EXPECT_EQ(socket.merges(), ::setsockopt(other.get(), IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0);
+      EXPECT_EQ(socket.segments(), Sender({address("127.0.0.1"), 9}).set_segment_size(100));
+    }
+  });
+}
+
+TEST(UdpSocket, does_without_merging_and_segmenting_where_the_kernel_has_neither) {
+  in_own_namespace([] {
+    test::fail_system_call(SYS_setsockopt, ENOPROTOOPT, IPPROTO_UDP, 1);
+    auto socket = UdpSocket::bind(Family::V4, 0, 0);
+    EXPECT_FALSE(socket.merges());
+    EXPECT_FALSE(socket.segments());
+  });
+}
+
+// Bytes that tell their place.
+std::vector<std::byte> counted(std::size_t size) {
+  std::vector<std::byte> bytes(size);
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>(i * 7 + i / 256);
+  return bytes;
+}
+
+// A merging socket at `text` and a sender to it; the test is skipped where the kernel lacks either end's part.
+void with_train_sender(const char* text, const std::function<void(UdpSocket&, Sender&)>& body) {
+  in_own_namespace([&] {
+    auto socket = UdpSocket::bind(address(text).family(), 0, 0);
+    Sender sender({address(text), socket.port()});
+    if (!socket.merges() || !sender.set_segment_size(0)) GTEST_SKIP() << "the kernel has no UDP offloads";
+    body(socket, sender);
+  });
+}
+
+TEST(UdpSocket, tells_the_size_of_the_datagrams_that_arrive_as_one_with_their_path_and_class) {
+  for (const char* text : {"127.0.0.1", "::1"}) {
+    SCOPED_TRACE(text);
+    with_train_sender(text, [text](UdpSocket& socket, Sender& sender) {
+      sender.set_traffic_class(0xBA);
+      ASSERT_TRUE(sender.set_segment_size(100));
+      const auto payload = counted(1040);  // ten of 100 bytes and one of 40
+      ASSERT_EQ(sender.send(payload), 1040) << std::strerror(errno);
+      ReceiveBatch batch;
+      const auto datagrams = receive(socket, batch);
+      ASSERT_EQ(datagrams.size(), 1U);
+      EXPECT_EQ(text_of(datagrams[0].bytes), text_of(payload));
+      EXPECT_EQ(datagrams[0].segment_size, 100U);
+      EXPECT_EQ(datagrams[0].traffic_class, 0xBA);
+      EXPECT_EQ(datagrams[0].path.remote.port, sender.local().port);
+      EXPECT_EQ(datagrams[0].path.local, address(text));
+      EXPECT_EQ(datagrams[0].path.interface_index, ::if_nametoindex("lo"));
+      EXPECT_FALSE(datagrams[0].is_truncated);
+    });
+  }
+}
+
+TEST(UdpSocket, the_segment_size_of_a_single_datagram_is_its_own_also_after_trains_in_the_same_slots) {
+  with_train_sender("127.0.0.1", [](UdpSocket& socket, Sender& sender) {
+    ReceiveBatch batch(4, 65536);
+    for (int round = 0; round < 3; ++round) {
+      ASSERT_TRUE(sender.set_segment_size(100));
+      for (int i = 0; i < 4; ++i) ASSERT_EQ(sender.send(counted(300)), 300);
+      std::size_t trains = 0;
+      while (trains < 4) {
+        const auto datagrams = receive(socket, batch);
+        ASSERT_FALSE(datagrams.empty());
+        for (const auto& datagram : datagrams) EXPECT_EQ(datagram.segment_size, 100U);
+        trains += datagrams.size();
+      }
+      ASSERT_TRUE(sender.set_segment_size(0));
+      for (const std::size_t size : {500U, 90U, 0U}) {
+        ASSERT_EQ(sender.send(counted(size)), static_cast<ssize_t>(size));
+        const auto datagrams = receive(socket, batch);
+        ASSERT_EQ(datagrams.size(), 1U);
+        EXPECT_EQ(datagrams[0].bytes.size(), size);
+        EXPECT_EQ(datagrams[0].segment_size, size);
+      }
+    }
+  });
+}
+
+TEST(UdpSocket, trains_and_single_datagrams_fill_one_slot_each_in_order) {
+  with_train_sender("::1", [](UdpSocket& socket, Sender& sender) {
+    for (const int segment_size : {0, 100, 0, 7, 1200}) {
+      ASSERT_TRUE(sender.set_segment_size(segment_size));
+      ASSERT_EQ(sender.send(counted(350)), 350);
+    }
+    ReceiveBatch batch(3, 65536);
+    std::vector<std::size_t> segment_sizes;
+    while (segment_sizes.size() < 5) {
+      const auto datagrams = receive(socket, batch);
+      ASSERT_FALSE(datagrams.empty());
+      EXPECT_LE(datagrams.size(), 3U);
+      for (const auto& datagram : datagrams) {
+        EXPECT_EQ(text_of(datagram.bytes), text_of(counted(350)));
+        segment_sizes.push_back(datagram.segment_size);
+      }
+    }
+    EXPECT_EQ(segment_sizes, (std::vector<std::size_t>{350, 100, 350, 7, 350}));
+  });
+}
+
+TEST(UdpSocket, a_train_that_did_not_fit_its_slot_is_truncated_as_a_whole) {
+  with_train_sender("127.0.0.1", [](UdpSocket& socket, Sender& sender) {
+    ASSERT_TRUE(sender.set_segment_size(100));
+    ReceiveBatch batch(4, 250);
+    for (const std::size_t size : {500U, 250U}) {
+      ASSERT_EQ(sender.send(counted(size)), static_cast<ssize_t>(size));
+      const auto datagrams = receive(socket, batch);
+      ASSERT_EQ(datagrams.size(), 1U);
+      EXPECT_EQ(datagrams[0].is_truncated, size > 250);
+      EXPECT_EQ(datagrams[0].bytes.size(), 250U);
+      EXPECT_EQ(datagrams[0].segment_size, 100U);
+    }
+  });
+}
+
+TEST(UdpSocket, gets_a_train_one_by_one_without_offloads) {
+  in_own_namespace([] {
+    auto socket = UdpSocket::bind(Family::V4, 0, 0, false);
+    Sender sender({address("127.0.0.1"), socket.port()});
+    if (!sender.set_segment_size(100)) GTEST_SKIP() << "the kernel has no UDP_SEGMENT";
+    ASSERT_EQ(sender.send(counted(250)), 250);
+    ReceiveBatch batch;
+    std::vector<std::size_t> sizes;
+    while (sizes.size() < 3) {
+      const auto datagrams = receive(socket, batch);
+      ASSERT_FALSE(datagrams.empty());
+      for (const auto& datagram : datagrams) {
+        sizes.push_back(datagram.bytes.size());
+        EXPECT_EQ(datagram.segment_size, datagram.bytes.size());
+      }
+    }
+    EXPECT_EQ(sizes, (std::vector<std::size_t>{100, 100, 50}));
+  });
+}
+
 TEST(UdpSocket, receives_one_batch_after_the_other_in_order) {
   in_own_namespace([] {
     auto socket = UdpSocket::bind(Family::V6, 0, 0);
@@ -299,7 +446,7 @@ TEST(UdpSocket, receives_one_batch_after_the_other_in_order) {
     std::string all;
     std::vector<std::size_t> sizes;
     do {
-      const auto datagrams = receive(socket, batch);
+      const auto datagrams = receive(socket, batch, 500);
       sizes.push_back(datagrams.size());
       for (const auto& datagram : datagrams) {
         all += text_of(datagram.bytes);
@@ -317,7 +464,7 @@ TEST(UdpSocket, ipv6_socket_takes_ipv6_only) {
     Sender sender({address("127.0.0.1"), socket.port()});
     ASSERT_EQ(sender.send(bytes_of("x")), 1);
     ReceiveBatch batch;
-    EXPECT_TRUE(receive(socket, batch).empty());
+    EXPECT_TRUE(receive(socket, batch, 300).empty());
   });
 }
 
@@ -331,7 +478,7 @@ TEST(UdpSocket, an_unreachable_peer_leaves_no_error_behind) {
         EXPECT_EQ(::sendto(socket.fd(), "x", 1, 0, reinterpret_cast<sockaddr*>(&closed), length), 1) << text;
       }
       ReceiveBatch batch;
-      EXPECT_TRUE(receive(socket, batch).empty());
+      EXPECT_TRUE(receive(socket, batch, 300).empty());
     }
   });
 }
@@ -358,7 +505,7 @@ TEST(UdpSocket, swallows_errors_of_datagrams_sent_earlier_without_spinning) {
       auto socket = UdpSocket::bind(Family::V4, 0, 0);
       test::fail_system_call(SYS_recvmmsg, error);
       ReceiveBatch batch;
-      EXPECT_TRUE(receive(socket, batch).empty()) << std::strerror(error);
+      EXPECT_TRUE(receive(socket, batch, 300).empty()) << std::strerror(error);
     });
   }
 }
