@@ -50,7 +50,7 @@ void DeviceWriter::put(const GatheredFrame& frame) noexcept {
   if (is_merged && may_be_merging && write_split(frame)) {
     was_refused_ = true;
   } else {
-    ++refused_;
+    refused_ += frame.pieces.size();  // each is one frame's payload
   }
 }
 
@@ -63,14 +63,15 @@ bool DeviceWriter::write_split(const GatheredFrame& frame) noexcept {
   }
   Segmenter segmenter;
   if (!segmenter.begin(frame.header, ByteSpan(scratch_.get(), size), 0)) return false;
-  bool is_taken = false;
+  std::size_t taken = 0;
   for (ByteSpan next = segmenter.next(); !next.empty(); next = segmenter.next()) {
     const ByteView piece = next;
-    const bool done = device_->try_write(GatheredFrame{{}, std::span(&piece, 1)}).has_value();
-    is_taken |= done;
-    refused_ += !done && is_taken;
+    ++writes_;
+    taken += device_->try_write(GatheredFrame{{}, std::span(&piece, 1)}).has_value();
   }
-  return is_taken;
+  if (taken == 0) return false;
+  refused_ += segmenter.count() - taken;
+  return true;
 }
 
 std::string_view DeviceWriter::refusal() const noexcept {

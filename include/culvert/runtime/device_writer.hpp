@@ -39,6 +39,7 @@ class DeviceWriter final : public FrameSink, private GatheredFrameSink {
 
  private:
   void put(const GatheredFrame& frame) noexcept override;
+  /// Whether the kernel took any of the frames; those it did not take besides are counted.
   [[nodiscard]] bool write_split(const GatheredFrame& frame) noexcept;
 
   TunDevice* device_ = nullptr;
