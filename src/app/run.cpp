@@ -43,6 +43,8 @@ namespace {
 
 namespace asio = boost::asio;
 
+/// /run is memory.
+constexpr std::size_t log_size_max = 4 << 20;
 constexpr auto rules_pause = std::chrono::milliseconds(300);
 
 /// Runs `io` on this thread while another does `work`, which may take as long as the user's hooks do.
@@ -294,7 +296,10 @@ int up_command(const std::string& file_or_name) {
   std::signal(SIGPIPE, SIG_IGN);
   const std::string log = JournalFolder().path_of(file.name, ".log");
   const bool has_journal = std::getenv("JOURNAL_STREAM") != nullptr;
-  const auto on_up = [&] { daemon.ready(has_journal, has_journal ? std::string() : log); };
+  const auto on_up = [&] {
+    daemon.ready(has_journal, has_journal ? std::string() : log);
+    if (!has_journal) limit_log(log_size_max);
+  };
   return Run(std::move(file.config), std::move(file.name), true).live(on_up) ? 0 : 1;
 }
 

@@ -52,7 +52,7 @@ void Daemon::ready(bool keeps_standard_error, const std::string& log_path) {
     if (!keeps_standard_error) ::dup2(nothing.get(), STDERR_FILENO);
   }
   if (!log_path.empty()) {
-    const UniqueFd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+    const UniqueFd log(::open(log_path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
     if (log.is_open()) {
       ::dup2(log.get(), STDOUT_FILENO);
       ::dup2(log.get(), STDERR_FILENO);

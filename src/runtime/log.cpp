@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <spdlog/sinks/base_sink.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace culvert {
@@ -17,7 +19,33 @@ namespace {
 
 constexpr std::size_t line_size_max = PIPE_BUF;
 
+/// The end of the file, from the beginning of a line on.
+std::string read_newest(int file, std::size_t file_size, std::size_t size_max) {
+  std::string text(size_max, '\0');
+  const ssize_t size = ::pread(file, text.data(), text.size(), static_cast<off_t>(file_size - size_max));
+  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  text.erase(0, text.find('\n') + 1);
+  return text;
+}
+
+/// Everybody who has the file open appends, so that they all go on behind what stays.
+void cut(int file, std::size_t size_max) {
+  struct stat status {};
+  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) return;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size <= size_max) return;
+  const std::string newest = read_newest(file, size, size_max / 4);
+  if (::ftruncate(file, 0) != 0) return;
+  [[maybe_unused]] const auto written = ::write(file, newest.data(), newest.size());
+}
+
 class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  void limit(std::size_t size_max) {
+    const std::lock_guard lock(mutex_);
+    size_max_ = size_max;
+  }
+
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
@@ -30,8 +58,12 @@ class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
       line[line_size_max - 1] = '\n';
     }
     [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+    if (size_max_ != 0) cut(STDERR_FILENO, size_max_);
   }
   void flush_() override {}
+
+ private:
+  std::size_t size_max_ = 0;  // 0: no limit
 };
 
 }  // namespace
@@ -41,6 +73,12 @@ void start_log(spdlog::level::level_enum level) {
   logger->set_level(level);
   logger->set_pattern(std::getenv("JOURNAL_STREAM") ? "%l: %v" : "%Y-%m-%d %H:%M:%S.%e %l: %v");
   spdlog::set_default_logger(std::move(logger));
+}
+
+void limit_log(std::size_t size_max) {
+  for (const auto& sink : spdlog::default_logger()->sinks()) {
+    if (auto* const file = dynamic_cast<StandardErrorSink*>(sink.get())) file->limit(size_max);
+  }
 }
 
 spdlog::level::level_enum log_level_of(std::string_view word) {

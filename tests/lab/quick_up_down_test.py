@@ -64,6 +64,17 @@ class UpAndDown(Scenario):
         self.assertEqual(0, self.a.down().returncode)
         self.assertIn("is going down", self.a.log)
 
+    def test_the_log_does_not_grow_beyond_four_mebibytes(self):
+        self.a.start()
+        log = FOLDER / "site-a.log"
+        with open(log, "a", encoding="utf-8") as text:  # as a hook does
+            text.writelines(f"line {number}\n" for number in range(500000))
+        self.assertGreater(log.stat().st_size, 4 << 20)
+        self.assertEqual(0, self.a.down().returncode)
+        self.assertLessEqual(log.stat().st_size, 4 << 20)
+        self.assertIn("line 499999\n", self.a.log)
+        self.assertIn("is going down", self.a.log)
+
     def test_journal_and_log_are_for_root_alone(self):
         self.a.start()
         self.assertEqual(0o700, stat.S_IMODE(FOLDER.stat().st_mode))

@@ -14,9 +14,9 @@ class Daemon {
  public:
   /// `foreground`: nothing is split, and ready() does nothing. Throws std::system_error.
   explicit Daemon(bool foreground);
-  /// Lets the parent go. Standard input becomes /dev/null; standard output and error become the file at `log_path` if
-  /// one is given, else /dev/null, unless standard error is to be kept: who waits for its end would wait for the
-  /// daemon's.
+  /// Lets the parent go. Standard input becomes /dev/null; standard output and error become the file at `log_path`,
+  /// emptied and open for limit_log(), if one is given, else /dev/null, unless standard error is to be kept: who waits
+  /// for its end would wait for the daemon's.
   void ready(bool keeps_standard_error, const std::string& log_path = {});
 
  private:

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,11 @@ namespace culvert {
 /// (a full pipe) is lost instead of waited for. With a time stamp unless the journal of systemd adds its own
 /// (JOURNAL_STREAM).
 void start_log(spdlog::level::level_enum level);
+
+/// After start_log(), with standard error a file of our own, open for reading and appending: once it is larger than
+/// `size_max`, the oldest lines go until no more than a quarter of that is left. What others write there counts as soon
+/// as the next line is logged.
+void limit_log(std::size_t size_max);
 
 /// The level a word stands for: trace, debug, info, warn, error, off, and wireguard-go's verbose and silent.
 /// Throws std::invalid_argument for other words.

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <stdexcept>
 #include <string>
 
 #include "culvert/io/unique_fd.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace culvert {
 namespace {
@@ -60,6 +63,71 @@ TEST(Log, goes_to_standard_error_with_time_and_level) {
   start_log(spdlog::level::info);
   spdlog::warn("the sky is {}", "falling");
   EXPECT_THAT(pipe.take(), MatchesRegex("[0-9-]+ [0-9:.]+ warning: the sky is falling\n"));
+}
+
+/// Standard error is `file` for as long as this lives.
+class ErrorFile {
+ public:
+  explicit ErrorFile(const std::string& file) : before_(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) {
+    const UniqueFd opened(::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    ::dup2(opened.get(), STDERR_FILENO);
+  }
+  ~ErrorFile() { ::dup2(before_.get(), STDERR_FILENO); }
+  ErrorFile(const ErrorFile&) = delete;
+  ErrorFile& operator=(const ErrorFile&) = delete;
+
+ private:
+  UniqueFd before_;
+};
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Log, that_is_limited_keeps_the_newest_lines_whole) {
+  ::setenv("JOURNAL_STREAM", "8:12345", 1);
+  const test::TemporaryDirectory directory;
+  const ErrorFile redirected(directory.file("log"));
+  start_log(spdlog::level::info);
+  limit_log(4000);
+  for (int i = 1000; i < 3000; ++i) {
+    spdlog::info("line {}", i);
+    ASSERT_LE(std::filesystem::file_size(directory.file("log")), 4000u);
+  }
+  const std::string text = text_of(directory.file("log"));
+  EXPECT_THAT(text, EndsWith("info: line 2998\ninfo: line 2999\n"));
+  EXPECT_THAT(text, MatchesRegex("(info: line [0-9]+\n)+"));
+  EXPECT_GE(text.size(), 900u);
+}
+
+TEST(Log, that_is_limited_makes_room_of_what_others_wrote) {
+  ::setenv("JOURNAL_STREAM", "8:12345", 1);
+  const test::TemporaryDirectory directory;
+  const ErrorFile redirected(directory.file("log"));
+  start_log(spdlog::level::info);
+  limit_log(4000);
+  std::ofstream(directory.file("log"), std::ios::app) << std::string(100'000, 'x') << '\n';
+  spdlog::info("hello");
+  EXPECT_EQ(text_of(directory.file("log")), "info: hello\n");
+}
+
+TEST(Log, on_a_file_of_somebody_else_has_no_limit) {
+  ::setenv("JOURNAL_STREAM", "8:12345", 1);
+  const test::TemporaryDirectory directory;
+  const ErrorFile redirected(directory.file("log"));
+  start_log(spdlog::level::info);
+  for (int i = 0; i < 1000; ++i) spdlog::info("line");
+  EXPECT_EQ(std::filesystem::file_size(directory.file("log")), 11'000u);
+}
+
+TEST(Log, may_be_limited_where_it_is_no_file) {
+  ::setenv("JOURNAL_STREAM", "8:12345", 1);
+  ErrorPipe pipe;
+  start_log(spdlog::level::info);
+  limit_log(1);
+  spdlog::info("hello");
+  EXPECT_EQ(pipe.take(), "info: hello\n");
 }
 
 TEST(Log, leaves_the_time_to_the_journal) {
