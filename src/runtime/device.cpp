@@ -43,13 +43,15 @@ std::string DeviceLabels::of(const PublicKey& peer) const {
 }
 
 Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
-               std::uint32_t firewall_mark, bool with_offloads, std::size_t workers)
+               std::uint32_t firewall_mark, bool with_offloads, std::size_t workers,
+               std::shared_ptr<BackgroundWriter> writer)
     : io_(io),
       socket_namespace_(std::move(socket_namespace)),
       engine_(random_, limits::default_mtu),
       sockets_(bind_sockets(socket_namespace_, workers, listen_port, firewall_mark, with_offloads)),
       firewall_mark_(firewall_mark),
       with_offloads_(with_offloads),
+      writer_(std::move(writer)),
       worker_(io, engine_, sockets_.front()) {
   worker_.on_event = [this](const Event& event) { handle(event); };
   worker_.on_device_lost = [this] {
@@ -98,7 +100,7 @@ void Device::remember_timestamps() {
   const Identity* identity = engine->identity();
   if (!identity) return timestamps_.reset();
   if (timestamps_ && timestamps_->owner() == identity->public_key) return;
-  timestamps_.emplace(identity->public_key);
+  timestamps_.emplace(identity->public_key, state_directory(), writer_);
   if (const auto last = timestamps_->load()) engine->restore_timestamp(*last);
 }
 

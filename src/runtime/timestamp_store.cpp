@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 
 #include <array>
-#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <utility>
 
 #include "culvert/base/endian.hpp"
 #include "culvert/io/unique_fd.hpp"
@@ -72,14 +72,10 @@ std::string state_directory() {
   return std::string(all.substr(0, all.find(':')));
 }
 
-TimestampStore::TimestampStore(const PublicKey& own, std::string directory)
-    : owner_(own), state_(std::make_shared<State>()) {
+TimestampStore::TimestampStore(const PublicKey& own, std::string directory, std::shared_ptr<BackgroundWriter> writer)
+    : owner_(own), state_(std::make_shared<State>()), writer_(std::move(writer)) {
   state_->path = directory + "/" + to_hex(own.bytes()) + ".tai64n";
   state_->directory = std::move(directory);
-}
-
-TimestampStore::~TimestampStore() {
-  writer_.join();
 }
 
 const std::string& TimestampStore::path() const noexcept {
@@ -103,7 +99,7 @@ void TimestampStore::save(const Tai64n& timestamp) {
   const std::lock_guard lock(state_->mutex);
   const bool is_queued = state_->pending.has_value();
   state_->pending = timestamp;
-  if (!is_queued) boost::asio::post(writer_, [state = state_] { state->write(); });
+  if (!is_queued) writer_->post([state = state_] { state->write(); });
 }
 
 void TimestampStore::State::write() {

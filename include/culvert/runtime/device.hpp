@@ -45,10 +45,12 @@ struct DataPath {
 class Device {
  public:
   /// Binds sockets in `socket_namespace` to `listen_port` (0: any that is free), `with_offloads` of the kernel or
-  /// without. Throws std::system_error. `io` outlives the device.
+  /// without. Throws std::system_error. `io` outlives the device. `writer` writes to disk, so that packets do not wait
+  /// for that; whoever lets go of it last does.
   /// `workers`: threads that carry packets while there is a TUN device with as many queues.
   Device(boost::asio::io_context& io, NetworkNamespace socket_namespace, std::uint16_t listen_port,
-         std::uint32_t firewall_mark, bool with_offloads = true, std::size_t workers = 1);
+         std::uint32_t firewall_mark, bool with_offloads = true, std::size_t workers = 1,
+         std::shared_ptr<BackgroundWriter> writer = std::make_shared<BackgroundWriter>());
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -93,6 +95,7 @@ class Device {
   std::vector<UdpSocketPair> sockets_;  ///< one pair for each worker
   std::uint32_t firewall_mark_;
   bool with_offloads_;
+  std::shared_ptr<BackgroundWriter> writer_;  ///< of the timestamps of all keys that there were
   std::optional<TimestampStore> timestamps_;
   Worker worker_;
   TunDevice* tun_ = nullptr;

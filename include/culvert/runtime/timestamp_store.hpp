@@ -1,13 +1,13 @@
 // The greatest handshake timestamp sent under a key, remembered across restarts.
 #pragma once
 
-#include <boost/asio/thread_pool.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "culvert/crypto/keys.hpp"
 #include "culvert/protocol/tai64n.hpp"
+#include "culvert/runtime/background_writer.hpp"
 
 namespace culvert {
 
@@ -16,12 +16,12 @@ namespace culvert {
 
 /// A clock that was once far ahead leaves timestamps at our peers that a corrected clock would take years to pass
 /// (CVE-2021-46873); continuing above what was sent avoids that, if what was sent is known. One small file per public
-/// key, mode 0600, replaced atomically and written to disk on a thread of its own, at most one write at a time.
+/// key, mode 0600, replaced atomically and written to disk by a BackgroundWriter, at most one write at a time.
 class TimestampStore {
  public:
-  explicit TimestampStore(const PublicKey& own, std::string directory = state_directory());
-  /// Waits for the last write.
-  ~TimestampStore();
+  /// What is saved is written also when the store is gone by then; the last to let go of `writer` waits for that.
+  explicit TimestampStore(const PublicKey& own, std::string directory = state_directory(),
+                          std::shared_ptr<BackgroundWriter> writer = std::make_shared<BackgroundWriter>());
 
   /// Nothing when there is no file, or it cannot be read or makes no sense, which the log says.
   [[nodiscard]] std::optional<Tai64n> load() const;
@@ -34,7 +34,7 @@ class TimestampStore {
   struct State;
   PublicKey owner_;
   std::shared_ptr<State> state_;
-  boost::asio::thread_pool writer_{1};
+  std::shared_ptr<BackgroundWriter> writer_;
 };
 
 }  // namespace culvert

@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
+#include <future>
 #include <thread>
 
 #include "culvert/crypto/key_exchange.hpp"
@@ -178,6 +180,28 @@ TEST_F(DeviceTest, remembers_the_timestamps_it_sent_and_continues_above_them) {
       EXPECT_NE(sent, Tai64n());
     }
     EXPECT_EQ(TimestampStore(own).load(), sent);
+  });
+}
+
+TEST_F(DeviceTest, takes_another_key_without_waiting_for_the_disk) {
+  in_own_namespace([] {
+    boost::asio::io_context io;
+    auto writer = std::make_shared<BackgroundWriter>();
+    std::promise<void> disk;
+    writer->post([ready = disk.get_future().share()] { ready.wait(); });
+    auto device =
+        std::make_unique<Device>(io, NetworkNamespace::current(), std::uint16_t{0}, 0u, true, std::size_t{1}, writer);
+    const PublicKey old = call_somebody(*device);
+    const Tai64n sent = device->engine()->last_timestamp();
+    call_somebody(*device);
+    DeviceChange no_key;
+    no_key.private_key = SecretKey();
+    ASSERT_TRUE(device->apply(std::move(no_key)));
+    EXPECT_FALSE(std::filesystem::exists(TimestampStore(old).path()));
+    disk.set_value();
+    device.reset();
+    writer.reset();
+    EXPECT_EQ(TimestampStore(old).load(), sent);
   });
 }
 

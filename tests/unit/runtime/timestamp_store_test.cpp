@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <memory>
 #include <thread>
 
 #include "support/captured_log.hpp"
@@ -189,6 +191,23 @@ TEST(TimestampStore, ends_with_the_newest_of_many) {
     for (int i = 0; i < 2000; ++i) store.save(timestamp = timestamp.next());
   }
   EXPECT_EQ(TimestampStore(key, directory.path()).load(), timestamp);
+}
+
+TEST(TimestampStore, goes_without_waiting_for_a_slow_disk_and_leaves_the_newest_to_be_written) {
+  const TemporaryDirectory directory;
+  auto writer = std::make_shared<BackgroundWriter>();
+  std::promise<void> disk;
+  writer->post([ready = disk.get_future().share()] { ready.wait(); });
+  for (const int owner : {1, 2}) {
+    TimestampStore store(key_of(owner), directory.path(), writer);
+    store.save(earlier);
+    store.save(later);
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+  disk.set_value();
+  writer.reset();
+  EXPECT_EQ(TimestampStore(key_of(1), directory.path()).load(), later);
+  EXPECT_EQ(TimestampStore(key_of(2), directory.path()).load(), later);
 }
 
 TEST(TimestampStore, complains_once_of_a_directory_that_cannot_be_written) {
