@@ -1,0 +1,50 @@
+// Listening to kernel notifications for no more than that they come.
+#include "notice_socket.hpp"
+
+#include <string>
+
+#include "errors.hpp"
+
+namespace culvert {
+
+namespace {
+
+int note_message(nl_msg*, void* argument) {
+  *static_cast<bool*>(argument) = true;
+  return NL_OK;
+}
+
+}  // namespace
+
+NoticeSocket::NoticeSocket(std::initializer_list<int> groups, const char* subject) : subject_(subject) {
+  constexpr const char* doing = "cannot watch ";
+  nl_sock* const socket = socket_.get();
+  if (socket == nullptr) check(-NLE_NOMEM, doing);
+  nl_socket_disable_seq_check(socket);
+  nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, note_message, &is_changed_);
+  check(nl_connect(socket, NETLINK_ROUTE), doing);
+  for (const int group : groups) check(nl_socket_add_membership(socket, group), doing);
+  check(nl_socket_set_nonblocking(socket), doing);
+}
+
+int NoticeSocket::fd() const noexcept {
+  return nl_socket_get_fd(socket_.get());
+}
+
+bool NoticeSocket::take() {
+  is_changed_ = false;
+  for (;;) {
+    const int code = nl_recvmsgs_default(socket_.get());
+    if (code >= 0 || code == -NLE_INTR) continue;
+    if (code == -NLE_AGAIN) return is_changed_;
+    // libnl's word for ENOBUFS: the socket's buffer ran over.
+    if (code != -NLE_NOMEM) check(code, "cannot read news of ");
+    is_changed_ = true;
+  }
+}
+
+void NoticeSocket::check(int code, const char* doing) const {
+  if (code < 0) throw_system_error(nl::to_errno(code), doing + std::string(subject_) + " over netlink");
+}
+
+}  // namespace culvert
