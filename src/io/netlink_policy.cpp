@@ -113,6 +113,22 @@ nl::Message route_dump(Family family) {
   return message;
 }
 
+nl::Message route_query(const Address& destination, std::uint32_t mark, const Address* source = nullptr) {
+  auto message = make_message(RTM_GETROUTE, NLM_F_REQUEST);
+  rtmsg header{};
+  header.rtm_family = static_cast<std::uint8_t>(address_family(destination.family()));
+  header.rtm_dst_len = static_cast<std::uint8_t>(destination.bits());
+  if (source != nullptr) header.rtm_src_len = static_cast<std::uint8_t>(source->bits());
+  fits(nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
+  const auto put_address = [&](int type, ByteView bytes) {
+    fits(nla_put(message.get(), type, static_cast<int>(bytes.size()), bytes.data()));
+  };
+  put_address(RTA_DST, destination.bytes());
+  if (source != nullptr) put_address(RTA_SRC, source->bytes());
+  fits(nla_put_u32(message.get(), RTA_MARK, mark));
+  return message;
+}
+
 }  // namespace
 
 void Netlink::add_rule(const RoutingRule& rule) {
@@ -156,14 +172,7 @@ std::vector<std::uint32_t> Netlink::tables_in_use() {
 }
 
 std::optional<std::uint32_t> Netlink::mtu_towards(const Address& destination, std::uint32_t mark) {
-  const auto message = make_message(RTM_GETROUTE, NLM_F_REQUEST);
-  rtmsg header{};
-  header.rtm_family = static_cast<std::uint8_t>(address_family(destination.family()));
-  header.rtm_dst_len = static_cast<std::uint8_t>(destination.bits());
-  fits(nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
-  const ByteView bytes = destination.bytes();
-  fits(nla_put(message.get(), RTA_DST, static_cast<int>(bytes.size()), bytes.data()));
-  fits(nla_put_u32(message.get(), RTA_MARK, mark));
+  const auto message = route_query(destination, mark);
   Way way;
   const int code = state_->ask(message.get(), [&](nlmsghdr* answer) { way = way_of(answer); });
   if (code < 0) {
@@ -175,6 +184,27 @@ std::optional<std::uint32_t> Netlink::mtu_towards(const Address& destination, st
   const nl::Link link = state_->get_link(static_cast<int>(way.interface_index), nullptr);
   if (!link) return std::nullopt;
   return rtnl_link_get_mtu(link.get());
+}
+
+std::optional<std::uint32_t> Netlink::interface_towards(const Address& destination, const Address& source,
+                                                        std::uint32_t mark) {
+  Way way;
+  const auto has_way = [&](nl_msg* message) {
+    const int code = state_->ask(message, [&](nlmsghdr* answer) { way = way_of(answer); });
+    if (code >= 0) return true;
+    if (state_->kernel_error == 0) state_->fail(code, "cannot ask for the way to " + destination.to_string());
+    state_->kernel_error = 0;
+    return false;
+  };
+  // For IPv4 the kernel refuses a source that is not the host's; for IPv6 it finds the way all the same
+  // (ip_route_output_key_hash_rcu, ip6_route_output_flags).
+  if (!source.is_v4()) {
+    const auto own = route_query(source, mark);
+    if (!has_way(own.get()) || way.type != RTN_LOCAL) return std::nullopt;
+  }
+  const auto message = route_query(destination, mark, &source);
+  if (!has_way(message.get())) return std::nullopt;
+  return way.interface_index;
 }
 
 std::optional<std::uint32_t> Netlink::mtu_of_default_route() {

@@ -72,7 +72,11 @@ class Netlink {
   [[nodiscard]] std::vector<std::uint32_t> tables_in_use();
   /// What fits through the first link on the way to `destination`, for packets with `mark`; nothing without a way.
   [[nodiscard]] std::optional<std::uint32_t> mtu_towards(const Address& destination, std::uint32_t mark = 0);
-  /// The same for the preferred default route of the main table, of IPv4 or else IPv6.
+  /// The interface by which a packet with `mark` from `source` to `destination` leaves; nothing without a way, or when
+  /// `source` is no address of this host.
+  [[nodiscard]] std::optional<std::uint32_t> interface_towards(const Address& destination, const Address& source,
+                                                               std::uint32_t mark = 0);
+  /// What fits through the preferred default route of the main table, of IPv4 or else IPv6.
   [[nodiscard]] std::optional<std::uint32_t> mtu_of_default_route();
 
  private:

@@ -149,6 +149,35 @@ TEST(NetlinkPolicy, follows_the_mark_on_the_way_to_an_address) {
   });
 }
 
+TEST(NetlinkPolicy, tells_the_interface_on_the_way_from_an_address_of_ours) {
+  in_own_namespace([] {
+    Netlink netlink;
+    output_of(
+        "for each in v0 v1; do ip link add $each type veth peer name $each-end && ip link set $each up"
+        " && ip link set $each-end up; done");
+    output_of("ip addr add 10.0.0.1/24 dev v0 && ip addr add 10.0.1.1/24 dev v1 && ip route add default dev v0");
+    output_of("ip addr add fd00::1/64 dev v0 nodad && ip -6 route add default dev v0");
+    const std::uint32_t v0 = ::if_nametoindex("v0");
+    const std::uint32_t v1 = ::if_nametoindex("v1");
+    EXPECT_EQ(netlink.interface_towards(address("192.0.2.1"), address("10.0.0.1")), v0);
+    EXPECT_EQ(netlink.interface_towards(address("192.0.2.1"), address("10.0.1.1")), v0);
+    EXPECT_EQ(netlink.interface_towards(address("10.0.1.2"), address("10.0.0.1")), v1);
+    EXPECT_EQ(netlink.interface_towards(address("2001:db8::1"), address("fd00::1")), v0);
+    EXPECT_EQ(netlink.interface_towards(address("192.0.2.1"), address("10.0.0.9")), std::nullopt);
+    EXPECT_EQ(netlink.interface_towards(address("2001:db8::1"), address("fd00::9")), std::nullopt);
+    output_of("ip route add default dev v1 table 77 && ip -6 route add default dev v1 table 77");
+    output_of(
+        "ip rule add from 10.0.1.1 table 77 && ip rule add fwmark 5 table 77 && ip -6 rule add fwmark 5 table 77");
+    EXPECT_EQ(netlink.interface_towards(address("192.0.2.1"), address("10.0.1.1")), v1);
+    EXPECT_EQ(netlink.interface_towards(address("192.0.2.1"), address("10.0.0.1"), 5), v1);
+    EXPECT_EQ(netlink.interface_towards(address("2001:db8::1"), address("fd00::1"), 5), v1);
+    output_of("ip route del default && ip -6 route del default");
+    EXPECT_EQ(netlink.interface_towards(address("192.0.2.1"), address("10.0.0.1")), std::nullopt);
+    EXPECT_EQ(netlink.interface_towards(address("2001:db8::1"), address("fd00::1")), std::nullopt);
+    EXPECT_EQ(netlink.interface_towards(address("10.0.0.2"), address("10.0.0.1")), v0) << "works on after that";
+  });
+}
+
 TEST(NetlinkPolicy, tells_what_fits_through_the_preferred_default_route) {
   in_own_namespace([] {
     Netlink netlink;
