@@ -7,6 +7,9 @@ namespace culvert {
 
 namespace {
 
+// Longer than a round trip: after it the peer speaks to the new address.
+constexpr auto source_free_time = std::chrono::seconds(1);
+
 Mac random_mac(Random& random) noexcept {
   Mac mac;
   random.fill(mac);
@@ -159,6 +162,13 @@ void Engine::set_endpoint(PeerId id, const Endpoint& endpoint) noexcept {
   if (!peer) return;
   peer->path = Path{endpoint, std::nullopt, 0};
   peer->candidate.reset();
+}
+
+void Engine::free_source(PeerId id, const Now& now) noexcept {
+  Peer* peer = peers_.find(id);
+  if (!peer || !peer->path) return;
+  peer->path->local.reset();
+  peer->source_is_free_until = now.time + source_free_time;
 }
 
 void Engine::probe_endpoint(PeerId id, const Endpoint& candidate, const Now& now) noexcept {

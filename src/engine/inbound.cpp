@@ -145,6 +145,13 @@ void Engine::authenticated_packet_received(Peer& peer, const Path& from, std::si
       peer.candidate.reset();
     }
     peer.path = from;
+    if (peer.source_is_free_until) {
+      if (now.time < *peer.source_is_free_until) {
+        peer.path->local.reset();
+      } else {
+        peer.source_is_free_until.reset();
+      }
+    }
   }
   peer.received_bytes += bytes;
   peer.timers.any_authenticated_packet_received();

@@ -99,6 +99,9 @@ class Engine {
   /// Takes effect at the next handshake; sessions stay (W-19).
   void set_preshared_key(PeerId id, PresharedKey key) noexcept;
   void set_endpoint(PeerId id, const Endpoint& endpoint) noexcept;
+  /// Routing chooses from which address the next packets go to the peer, for a second at least: then also what was
+  /// already on its way to the old one does not bring that back.
+  void free_source(PeerId id, const Now& now) noexcept;
   /// Finds out whether the peer answers at `candidate`: its next initiation goes there, once, and is begun without
   /// further reason if there is a session to be renewed. All else goes along the present path, also the initiation
   /// after that one, until an authenticated answer moves the path. A peer without a path has it set.

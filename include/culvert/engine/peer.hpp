@@ -32,6 +32,8 @@ struct Peer {
 
   /// How to reach it: configured, then wherever its last authenticated packet came from.
   std::optional<Path> path;
+  /// Until then Path::local stays unset, whatever is heard.
+  std::optional<Timestamp> source_is_free_until;
   /// Where the next initiation goes instead; forgotten when a handshake completes or the peer turns up elsewhere.
   std::optional<Endpoint> candidate;
   /// That initiation is begun without waiting for another reason.

@@ -734,6 +734,40 @@ TEST_F(Inbound, answers_leave_by_the_address_the_question_came_to) {
   EXPECT_EQ(pair_.b.out.take().at(0).path, arrival);
 }
 
+TEST_F(Inbound, a_freed_source_stays_free_for_a_second_whatever_is_heard) {
+  pair_.handshake();
+  const Path arrival{pair_.a.endpoint, *Address::parse("192.0.2.77"), 4};
+  const auto hear = [&] {
+    Bytes datagram = sealed(pair_.frame(pair_.a, pair_.b));
+    pair_.b.engine.on_datagram(arrival, 0, datagram, pair_.now, pair_.b.frames, pair_.b.out);
+  };
+  const auto source = [&] {
+    pair_.send(pair_.b, pair_.a);
+    const Path path = pair_.b.out.take().at(0).path;
+    EXPECT_EQ(path.remote, arrival.remote);
+    return path.local;
+  };
+  hear();
+  pair_.b.engine.free_source(pair_.a_at_b, pair_.now);
+  EXPECT_EQ(source(), std::nullopt);
+  hear();
+  pair_.advance(999ms);
+  hear();
+  EXPECT_EQ(source(), std::nullopt);
+  pair_.advance(1ms);
+  EXPECT_EQ(source(), std::nullopt) << "until something is heard";
+  hear();
+  EXPECT_EQ(source(), arrival.local);
+  pair_.b.engine.free_source(PeerId(77), pair_.now);
+}
+
+TEST_F(Inbound, a_freed_source_keeps_nobody_from_moving) {
+  pair_.handshake();
+  pair_.b.engine.free_source(pair_.a_at_b, pair_.now);
+  pair_.b.receive(spoofed(1), sealed({}), pair_.now);
+  EXPECT_EQ(pair_.peer_at_b().path->remote, spoofed(1));
+}
+
 // Fresh keys.
 
 TEST_F(Inbound, the_initiator_asks_for_new_keys_when_data_comes_in_the_last_minute) {
