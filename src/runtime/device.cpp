@@ -52,7 +52,8 @@ Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uin
       firewall_mark_(firewall_mark),
       with_offloads_(with_offloads),
       writer_(std::move(writer)),
-      worker_(io, engine_, sockets_.front()) {
+      worker_(io, engine_, sockets_.front()),
+      routes_(io, engine_, socket_namespace_, firewall_mark_) {
   worker_.on_event = [this](const Event& event) { handle(event); };
   worker_.on_device_lost = [this] {
     carry(nullptr);

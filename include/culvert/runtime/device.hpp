@@ -17,6 +17,7 @@
 #include "culvert/io/tun_device.hpp"
 #include "culvert/io/udp_socket.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/route_follower.hpp"
 #include "culvert/runtime/shared_engine.hpp"
 #include "culvert/runtime/timestamp_store.hpp"
 #include "culvert/runtime/worker.hpp"
@@ -98,6 +99,7 @@ class Device {
   std::shared_ptr<BackgroundWriter> writer_;  ///< of the timestamps of all keys that there were
   std::optional<TimestampStore> timestamps_;
   Worker worker_;
+  RouteFollower routes_;
   TunDevice* tun_ = nullptr;
   std::optional<WorkerPool> helpers_;
   std::atomic<bool> is_notified_ = false;

@@ -1,0 +1,48 @@
+// Peers are spoken to from another address when routing takes another way to them.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/shared_engine.hpp"
+
+namespace culvert {
+
+/// After each change of routes, rules, addresses or links asks the kernel by which interface packets to each peer leave
+/// now. A peer for whom that is no longer the one where his packets come in, or whose packets come to an address that
+/// is gone, is sent packets from an address that routing chooses (Engine::free_source). Works in short turns, so that
+/// packets do not wait. On the thread that runs `io`.
+class RouteFollower {
+ public:
+  /// Watches the network namespace of the sockets. All references outlive it; `mark` is that of the sockets at any
+  /// time. What keeps it from watching is logged, and nothing is followed then.
+  RouteFollower(boost::asio::io_context& io, SharedEngine& engine, const NetworkNamespace& where,
+                const std::uint32_t& mark);
+  ~RouteFollower();
+  RouteFollower(const RouteFollower&) = delete;
+  RouteFollower& operator=(const RouteFollower&) = delete;
+
+ private:
+  struct Watch;
+  struct Answer {
+    Path path;
+    std::optional<std::uint32_t> interface_index;
+  };
+  boost::asio::awaitable<void> follow(std::shared_ptr<Watch> watch);
+  boost::asio::awaitable<void> look_at_all(std::shared_ptr<Watch> watch);
+  /// Of the peer in `slot`, if there is an address that could be changed.
+  [[nodiscard]] std::optional<Path> path_of(std::uint32_t slot);
+  void look_at(std::uint32_t slot, const Path& path, Watch& watch);
+
+  SharedEngine& engine_;
+  const NetworkNamespace& where_;
+  const std::uint32_t& mark_;
+  std::vector<Answer> answers_;  ///< by slot of the peer, as given last
+  std::shared_ptr<Watch> watch_;
+};
+
+}  // namespace culvert
