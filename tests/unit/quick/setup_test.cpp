@@ -10,7 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <optional>
-#include <regex>
+#include <sstream>
 #include <system_error>
 
 #include "support/captured_log.hpp"
@@ -187,6 +187,19 @@ TEST_F(QuickSetupTest, lets_the_next_undo_everything_when_killed_at_any_step) {
 
 // - another file, while up
 
+/// Numbers in front of lines, of devices and of rules, which may differ where nothing else does.
+std::string without_numbers(const std::string& text) {
+  std::istringstream lines(text);
+  std::string line;
+  std::string all;
+  while (std::getline(lines, line)) {
+    const std::size_t end = line.find_first_not_of("0123456789");
+    const bool is_numbered = end != 0 && end != std::string::npos && line[end] == ':';
+    all += (is_numbered ? line.substr(end) : line) + '\n';
+  }
+  return all;
+}
+
 /// What the caller of a reload does with a tunnel that is up.
 void change_while_up(QuickSetup& setup, const Config& before, Config& wanted) {
   setup.complete(before, wanted);
@@ -222,8 +235,7 @@ TEST_F(QuickSetupChangeTest, makes_of_one_file_what_coming_up_with_the_other_mak
     const auto up_with = [&](Config config) {
       std::string seen;
       while_up_with(std::move(config), with_dns, [&](QuickSetup&, const Config&) { seen = network(); });
-      // The kernel counts devices, and nothing else may tell two of them apart.
-      return std::regex_replace(seen, std::regex("(^|\n)[0-9]+: quick0"), "$1quick0");
+      return without_numbers(seen);
     };
     const auto change = [&](Config from, Config to) {
       std::string seen;
@@ -231,7 +243,7 @@ TEST_F(QuickSetupChangeTest, makes_of_one_file_what_coming_up_with_the_other_mak
         change_while_up(setup, before, to);
         seen = network();
       });
-      return std::regex_replace(seen, std::regex("(^|\n)[0-9]+: quick0"), "$1quick0");
+      return without_numbers(seen);
     };
     EXPECT_EQ(change(plain_config(), full_config()), up_with(full_config()));
     EXPECT_EQ(change(full_config(), plain_config()), up_with(plain_config()));
@@ -257,9 +269,7 @@ TEST_F(QuickSetupChangeTest, leaves_all_as_it_was_when_any_step_fails) {
         while_up_with(to_full ? plain_config() : full_config(), failing_options,
                       [&](QuickSetup& setup, const Config& before) {
                         // Only the order of rules counts.
-                        const auto state_now = [this] {
-                          return std::regex_replace(state(), std::regex("\n327[0-6][0-5]:"), "\nrule:");
-                        };
+                        const auto state_now = [this] { return without_numbers(state()); };
                         const std::string was = state_now();
                         setup.complete(before, wanted);
                         left = failing;
