@@ -24,10 +24,10 @@ TEST(RouteMonitor, tells_of_links_addresses_routes_and_rules_of_both_families) {
     RouteMonitor monitor;
     EXPECT_NE(::fcntl(monitor.fd(), F_GETFD) & FD_CLOEXEC, 0);
     EXPECT_FALSE(monitor.take());
-    for (const char* change :
-         {"ip link add v0 type veth peer name v1", "ip address add 10.0.0.1/32 dev lo", "ip address add fd00::1/128 dev lo nodad",
-          "ip route add 10.1.0.0/24 dev lo", "ip -6 route add fd01::/64 dev lo", "ip route del 10.1.0.0/24 dev lo",
-          "ip rule add table 7", "ip -6 rule add table 7", "ip address del 10.0.0.1/32 dev lo"}) {
+    for (const char* change : {"ip link add v0 type veth peer name v1", "ip address add 10.0.0.1/32 dev lo",
+                               "ip address add fd00::1/128 dev lo nodad", "ip route add 10.1.0.0/24 dev lo",
+                               "ip -6 route add fd01::/64 dev lo", "ip route del 10.1.0.0/24 dev lo",
+                               "ip rule add table 7", "ip -6 rule add table 7", "ip address del 10.0.0.1/32 dev lo"}) {
       output_of(change);
       EXPECT_TRUE(is_readable(monitor.fd())) << change;
       EXPECT_TRUE(monitor.take()) << change;
