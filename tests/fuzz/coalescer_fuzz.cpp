@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "require.hpp"
@@ -31,8 +32,8 @@ class Script {
 
 /// Frames by all that says whose they are, as it lies there, without what re-segmenting may change: the ID of an IPv4
 /// packet that must not be fragmented, and so its checksum.
-std::map<Bytes, std::vector<Bytes>> by_flow(std::vector<Bytes> frames, std::size_t l2_length) {
-  std::map<Bytes, std::vector<Bytes>> flows;
+std::map<std::string, std::vector<Bytes>> by_flow(std::vector<Bytes> frames, std::size_t l2_length) {
+  std::map<std::string, std::vector<Bytes>> flows;
   for (Bytes& frame : frames) {
     const ByteSpan packet = ByteSpan(frame).subspan(std::min(l2_length, frame.size()));
     const bool is_v4 = !packet.empty() && (packet[0] >> 4) == std::byte{4};
@@ -49,7 +50,7 @@ std::map<Bytes, std::vector<Bytes>> by_flow(std::vector<Bytes> frames, std::size
         store<Be16>(&packet[10], difference);
       }
     }
-    flows[key].push_back(std::move(frame));
+    flows[std::string(reinterpret_cast<const char*>(key.data()), key.size())].push_back(std::move(frame));
   }
   return flows;
 }
