@@ -12,6 +12,7 @@
 #include <cctype>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "errors.hpp"
 
@@ -96,14 +97,32 @@ TunDevice TunDevice::create(const std::string& name, bool with_offloads, std::si
   check_name(name);
   const int offload_flag = with_offloads ? IFF_VNET_HDR : 0;
   const int queue_flag = queues > 1 ? IFF_MULTI_QUEUE : 0;
+  const int flags = IFF_TUN | IFF_NO_PI | offload_flag | queue_flag;
   // IFF_TUN_EXCL: without it the kernel would attach to a persistent device somebody else made.
-  TunDevice device = attach(name, IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | offload_flag | queue_flag);
+  TunDevice device = attach_queue(name, flags, IFF_TUN_EXCL);
   if (with_offloads) device.offloads_ = ask_for_offloads(device.fd());
   for (std::size_t number = 1; number < queues; ++number) {
-    device.others_.push_back(attach(device.name_, IFF_TUN | IFF_NO_PI | offload_flag | queue_flag));
-    if (with_offloads) device.others_.back().offloads_ = ask_for_offloads(device.others_.back().fd());
+    device.others_.push_back(attach_queue(device.name_, flags, 0));
+    device.others_.back().offloads_ = device.offloads_;
   }
   return device;
+}
+
+TunDevice TunDevice::attach_queue(const std::string& name, int flags, int flags_of_first) {
+  TunDevice queue = attach(name, flags | flags_of_first);
+  if ((flags & IFF_MULTI_QUEUE) == 0) return queue;
+  // The kernel sends a flow's frames to the queue that was last written the flow's answers to (tun_flow_update in
+  // drivers/net/tun.c), and one that moves while frames of it wait is out of order. Writing to a detached queue teaches
+  // it nothing: what remains is a hash of addresses and ports. The writing end is the one attached first, so that the
+  // number it keeps, and packets it brings bear, is that of a queue that is there.
+  TunDevice reading = attach(queue.name_, flags);
+  ifreq request{};
+  request.ifr_flags = IFF_DETACH_QUEUE;
+  if (::ioctl(queue.fd(), TUNSETQUEUE, &request) < 0) {
+    throw_system_error(errno, "cannot create TUN device '" + queue.name_ + "' with several queues");
+  }
+  queue.writing_ = std::exchange(queue.fd_, std::move(reading.fd_));
+  return queue;
 }
 
 TunDevice TunDevice::attach(const std::string& name, int flags) {
@@ -181,7 +200,7 @@ Result<void> TunDevice::try_write(const GatheredFrame& frame) noexcept {
   }
   ssize_t size = 0;
   do {
-    size = ::writev(fd_.get(), pieces.data(), static_cast<int>(count));
+    size = ::writev(writing_fd(), pieces.data(), static_cast<int>(count));
   } while (size < 0 && errno == EINTR);
   if (size < 0) return last_error();
   // Nothing at all does not reach the driver, which would refuse it.

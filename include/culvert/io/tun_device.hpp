@@ -29,7 +29,8 @@ class TunDevice {
   /// Throws std::system_error saying what was being done, on what, and what to try: no /dev/net/tun, no permission,
   /// name taken.
   /// `with_offloads`: with all of DeviceOffloads that the kernel has; frames are then to be read with their header.
-  /// With `queues` above 1 (256 at most) there is a TunDevice for each in queue(): the kernel spreads flows over them.
+  /// With `queues` above 1 (128 at most) there is a TunDevice for each in queue(): the kernel spreads flows over them,
+  /// and a flow stays where it is, whichever of them its answers are written to.
   static TunDevice create(const std::string& name, bool with_offloads = false, std::size_t queues = 1);
   /// Takes over a descriptor that somebody attached to a TUN device already, with IFF_NO_PI (which cannot be checked)
   /// and without IFF_VNET_HDR. Throws std::system_error if it is none.
@@ -62,8 +63,11 @@ class TunDevice {
 
  private:
   static TunDevice attach(const std::string& name, int flags);
+  static TunDevice attach_queue(const std::string& name, int flags, int flags_of_first);
   TunDevice(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  [[nodiscard]] int writing_fd() const noexcept { return writing_.is_open() ? writing_.get() : fd_.get(); }
   UniqueFd fd_;
+  UniqueFd writing_;          ///< of a device with several queues; fd_ only reads then
   mutable std::string name_;  ///< last known
   DeviceOffloads offloads_;
   std::vector<TunDevice> others_;  ///< queues beside this one

@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <sstream>
 #include <system_error>
 
@@ -22,6 +23,7 @@
 #include "support/expect_system_error.hpp"
 #include "support/flow_packet.hpp"
 #include "support/own_namespace.hpp"
+#include "support/packet_builder.hpp"
 #include "support/restrictions.hpp"
 
 namespace culvert {
@@ -622,6 +624,106 @@ TEST(TunDevice, refuses_a_gathered_frame_whose_header_does_not_fit) {
     EXPECT_EQ(error_of(device.try_write(GatheredFrame{packet.super_header(1000), std::span(&piece, 1)})), EBADFD);
     VirtioNetHeader unused;
     EXPECT_EQ(error_of(device.try_read(unused, memory)), EBADFD);
+  });
+}
+
+// A device with several queues, and flows of the kernel's through it.
+class Queues {
+ public:
+  explicit Queues(std::size_t count, bool is_offloaded = false)
+      : device_(TunDevice::create("cv0", is_offloaded, count)) {
+    output_of("echo 1 > /proc/sys/net/ipv6/conf/cv0/disable_ipv6");
+    bring_up("cv0");
+  }
+  // Sends a datagram from `port`; the queue it comes to.
+  std::size_t queue_of(std::uint16_t port) {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    address.sin_port = htons(9);
+    address.sin_addr.s_addr = htonl(0x0A090002);
+    EXPECT_EQ(::sendto(socket.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&address), sizeof address), 1);
+    for (;;) {
+      for (std::size_t number = 0; number < device_.queue_count(); ++number) {
+        VirtioNetHeader header;
+        if (!device_.queue(number).try_read(header, memory)) continue;
+        // Nobody listens for answers, and the kernel says so.
+        if (memory[9] == std::byte{17}) return number;
+      }
+    }
+  }
+  // The answer to such a datagram is written to a queue.
+  void answer(std::uint16_t port, std::size_t number) {
+    PacketBuilder from{*Address::parse("10.9.0.2"), *Address::parse("10.9.0.1")};
+    from.source_port = 9;
+    from.destination_port = port;
+    const std::vector<std::byte> frame = from.udp(bytes_of("y"));
+    const ByteView piece = frame;
+    EXPECT_TRUE(device_.queue(number).try_write(GatheredFrame{{}, std::span(&piece, 1)}));
+  }
+
+  TunDevice device_;
+};
+
+TEST(TunDeviceQueues, are_one_device_over_which_flows_are_spread) {
+  with_tun([] {
+    Queues queues(4);
+    EXPECT_EQ(queues.device_.queue_count(), 4U);
+    for (std::size_t number = 0; number < 4; ++number) EXPECT_EQ(queues.device_.queue(number).name(), "cv0");
+    EXPECT_THAT(output_of("ip -details link show cv0"), AllOf(HasSubstr("multi_queue"), HasSubstr("numtxqueues")));
+    std::set<std::size_t> used;
+    for (std::uint16_t port = 20000; port < 20200; ++port) used.insert(queues.queue_of(port));
+    EXPECT_EQ(used.size(), 4U);
+  });
+}
+
+TEST(TunDeviceQueues, keep_a_flow_whichever_of_them_its_answers_are_written_to) {
+  with_tun([] {
+    for (const bool is_offloaded : {false, true}) {
+      Queues queues(4, is_offloaded);
+      for (std::uint16_t port = 20000; port < 20020; ++port) {
+        const std::size_t before = queues.queue_of(port);
+        for (std::size_t number = 0; number < 4; ++number) {
+          queues.answer(port, number);
+          EXPECT_EQ(queues.queue_of(port), before);
+        }
+      }
+    }
+  });
+}
+
+TEST(TunDeviceQueues, all_see_that_the_device_was_deleted) {
+  with_tun([] {
+    Queues queues(3);
+    output_of("ip link del cv0");
+    for (std::size_t number = 0; number < 3; ++number) {
+      EXPECT_EQ(error_of(queues.device_.queue(number).try_read(memory)), EBADFD);
+      EXPECT_EQ(error_of(queues.device_.queue(number).try_write(ipv4_packet(100))), EBADFD);
+    }
+  });
+}
+
+TEST(TunDeviceQueues, go_with_their_device_and_share_its_name_with_nobody) {
+  with_tun([] {
+    {
+      const auto device = TunDevice::create("cv0", true, 4);
+      EXPECT_TRUE(device.offloads().virtio_net_header);
+      expect_system_error([] { TunDevice::create("cv0", true, 4); }, std::errc::device_or_resource_busy,
+                          HasSubstr("exists already"));
+    }
+    EXPECT_THAT(output_of("ip link"), Not(HasSubstr("cv0")));
+  });
+}
+
+TEST(TunDeviceQueues, are_told_of_what_the_device_can_do) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0", true, 3);
+    for (std::size_t number = 1; number < 3; ++number) {
+      EXPECT_EQ(device.queue(number).offloads().tcp, device.offloads().tcp);
+      EXPECT_EQ(device.queue(number).offloads().udp, device.offloads().udp);
+    }
   });
 }
 
