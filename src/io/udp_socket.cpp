@@ -257,9 +257,13 @@ std::vector<UdpSocketPair> UdpSocketPair::bind_group(std::size_t count, std::uin
   std::vector<UdpSocketPair> group;
   group.push_back(bind(port, firewall_mark, with_offloads));
   if (count <= 1) return group;
-  // A port that is shared would also be shared with another group: only one that nobody has may be.
+  // Shared only once it is ours alone: a group would otherwise join what another program of this user has there.
+  for (const UdpSocket* socket : {group.front().v4.get(), group.front().v6.get()}) {
+    if (socket && !set_option(socket->fd(), SOL_SOCKET, SO_REUSEPORT, 1)) {
+      throw_system_error(errno, "cannot share UDP port " + std::to_string(socket->port()) + " between workers");
+    }
+  }
   const std::uint16_t chosen = group.front().port();
-  group.clear();
   while (group.size() < count) group.push_back(bind_once(chosen, firewall_mark, with_offloads, true));
   return group;
 }

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include <functional>
+#include <set>
 #include <system_error>
 #include <vector>
 
@@ -610,6 +611,74 @@ TEST(UdpSocketPair, works_where_ipv6_is_switched_off) {
     ASSERT_EQ(sender.send(bytes_of("x")), 1);
     ReceiveBatch batch;
     EXPECT_EQ(receive(*pair.v4, batch).size(), 1U);
+  });
+}
+
+TEST(UdpSocketGroup, is_on_one_port_in_both_families_whichever_it_is) {
+  in_own_namespace([] {
+    for (const std::uint16_t wanted : {std::uint16_t{0}, std::uint16_t{51820}}) {
+      const auto group = UdpSocketPair::bind_group(4, wanted, 0);
+      ASSERT_EQ(group.size(), 4U);
+      const std::uint16_t port = group.front().port();
+      EXPECT_TRUE(port == wanted || (wanted == 0 && port != 0));
+      for (const UdpSocketPair& pair : group) {
+        EXPECT_EQ(pair.v4->port(), port);
+        EXPECT_EQ(pair.v6->port(), port);
+      }
+    }
+  });
+}
+
+TEST(UdpSocketGroup, of_one_shares_nothing) {
+  in_own_namespace([] {
+    const auto group = UdpSocketPair::bind_group(1, 51820, 0);
+    ASSERT_EQ(group.size(), 1U);
+    EXPECT_EQ(option(group.front().v4->fd(), SOL_SOCKET, SO_REUSEPORT), 0);
+  });
+}
+
+TEST(UdpSocketGroup, does_not_join_what_others_share) {
+  in_own_namespace([] {
+    for (const Family family : {Family::V4, Family::V6}) {
+      const auto other = UdpSocket::bind(family, 51820, 0, true, true);
+      expect_system_error([] { UdpSocketPair::bind_group(2, 51820, 0); }, std::errc::address_in_use,
+                          HasSubstr("51820"));
+    }
+    const auto group = UdpSocketPair::bind_group(2, 51820, 0);
+    expect_system_error([] { UdpSocketPair::bind_group(2, 51820, 0); }, std::errc::address_in_use, HasSubstr("51820"));
+  });
+}
+
+TEST(UdpSocketGroup, hands_all_datagrams_of_one_sender_to_one_member_and_of_many_to_all) {
+  in_own_namespace([] {
+    for (const char* here : {"127.0.0.1", "::1"}) {
+      const auto group = UdpSocketPair::bind_group(3, 0, 0);
+      std::set<std::size_t> used;
+      ReceiveBatch batch;
+      for (int number = 0; number < 100 && used.size() < group.size(); ++number) {
+        Sender sender({address(here), group.front().port()});
+        for (int i = 0; i < 5; ++i) ASSERT_EQ(sender.send(bytes_of("x")), 1);
+        std::vector<pollfd> readable;
+        for (const auto& pair : group) {
+          readable.push_back({(here[0] == ':' ? pair.v6 : pair.v4)->fd(), POLLIN, 0});
+        }
+        std::size_t received = 0;
+        std::set<std::size_t> used_by_this;
+        while (received < 5) {
+          ASSERT_GT(::poll(readable.data(), readable.size(), 5000), 0);
+          for (std::size_t i = 0; i < group.size(); ++i) {
+            if (readable[i].revents == 0) continue;
+            for (const auto& one : *(here[0] == ':' ? group[i].v6 : group[i].v4)->try_receive(batch)) {
+              received += one.bytes.size();
+            }
+            used_by_this.insert(i);
+          }
+        }
+        EXPECT_EQ(used_by_this.size(), 1U);
+        used.merge(used_by_this);
+      }
+      EXPECT_EQ(used.size(), group.size());
+    }
   });
 }
 
