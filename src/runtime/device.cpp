@@ -80,7 +80,7 @@ Result<void> Device::change_sockets(const DeviceChange& change) {
     try {
       auto fresh = bind_sockets(socket_namespace_, workers(), *change.listen_port, mark, with_offloads_);
       worker_.replace_sockets(std::move(fresh.front()));
-      helpers_.reset();
+      stop_helpers();
       std::ranges::move(std::span(fresh).subspan(1), sockets_.begin() + 1);
       start_helpers();
     } catch (const std::system_error& error) {
@@ -114,6 +114,7 @@ DropCounters Device::drops() noexcept {
   const auto engine = engine_.take();
   DropCounters drops = engine->drops();
   drops.add(worker_.drops());
+  drops.add(lost_by_former_helpers_);
   if (helpers_) helpers_->add_drops(drops);
   return drops;
 }
@@ -131,6 +132,13 @@ void Device::start_helpers() {
         });
       },
       busy_poll);
+}
+
+void Device::stop_helpers() {
+  if (!helpers_) return;
+  helpers_->stop();
+  helpers_->add_drops(lost_by_former_helpers_);
+  helpers_.reset();
 }
 
 DataPath Device::data_path() const {
@@ -162,7 +170,7 @@ void Device::carry(TunDevice* tun) {
     links_ready_->close(ignored);
     links_ready_.reset();
   }
-  helpers_.reset();
+  stop_helpers();
   engine_.share(false);
   tun_ = tun;
   worker_.set_device(tun);

@@ -210,7 +210,9 @@ void Worker::forward_inbound(const ReceivedDatagram& datagram, const Now& now) n
     const ByteSpan behind = take_run(rest, datagram.segment_size, count);
     if (count == 0) {
       const ByteSpan one = rest.first(std::min(rest.size(), datagram.segment_size));
-      engine_.take()->on_datagram(datagram.path, datagram.traffic_class, one, now, frames_, datagrams_);
+      const auto engine = engine_.take();
+      engine->on_datagram(datagram.path, datagram.traffic_class, one, now, frames_, datagrams_);
+      send_during_turn();
       rest = rest.subspan(one.size());
     } else {
       open_run(datagram, count, now);
@@ -242,6 +244,7 @@ void Worker::open_run(const ReceivedDatagram& datagram, std::size_t count, const
       opened_[i] =
           engine->accept(*session, messages_[i], opened_[i], datagram.path, datagram.traffic_class, now, datagrams_);
     }
+    send_during_turn();
   }
   for (std::size_t i = 0; i < count; ++i) {
     if (!opened_[i]->empty()) frames_.put(*opened_[i]);
@@ -271,8 +274,14 @@ void Worker::on_deadline() {
     const auto engine = engine_.take();
     engine_.timer_set.reset();
     engine->on_deadline(read_clocks(), datagrams_);
+    send_during_turn();
   }
   finish_burst();
+}
+
+/// What waited for a session leaves before another worker can seal what came after it.
+void Worker::send_during_turn() noexcept {
+  if (engine_.is_shared() && datagrams_.size() != 0) datagrams_.flush();
 }
 
 void Worker::finish_burst() {

@@ -12,24 +12,41 @@
 
 namespace culvert {
 namespace asio = boost::asio;
+namespace {
+
+/// Threads that are begun meanwhile leave signals to others.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
 
 struct WorkerPool::Helper {
   Helper(SharedEngine& engine, UdpSocketPair& sockets, TunDevice& queue, const std::function<void()>& notify,
          std::chrono::microseconds busy_poll)
       : worker(io, engine, sockets, notify) {
     worker.set_device(&queue);
-    // Signals are for the main thread.
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const SignalsBlocked meanwhile;  // They are for the main thread.
     thread = std::thread([this, busy_poll] { run_busily(io, busy_poll); });
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
   ~Helper() {
-    io.stop();
-    thread.join();
+    stop();
     worker.set_device(nullptr);
+  }
+  void stop() noexcept {
+    io.stop();
+    if (thread.joinable()) thread.join();
   }
 
   asio::io_context io{1};
@@ -46,6 +63,10 @@ WorkerPool::WorkerPool(SharedEngine& engine, std::span<UdpSocketPair> sockets, T
 }
 
 WorkerPool::~WorkerPool() = default;
+
+void WorkerPool::stop() noexcept {
+  for (const auto& helper : helpers_) helper->stop();
+}
 
 void WorkerPool::add_drops(DropCounters& drops) const noexcept {
   for (const auto& helper : helpers_) drops.add(helper->worker.drops());

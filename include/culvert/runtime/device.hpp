@@ -86,6 +86,7 @@ class Device {
   void remember_timestamps();
   [[nodiscard]] Result<void> change_sockets(const DeviceChange& change);
   void start_helpers();
+  void stop_helpers();
   void watch_links();
   boost::asio::awaitable<void> follow_links(std::shared_ptr<boost::asio::posix::stream_descriptor> ready);
 
@@ -102,6 +103,7 @@ class Device {
   RouteFollower routes_;
   TunDevice* tun_ = nullptr;
   std::optional<WorkerPool> helpers_;
+  DropCounters lost_by_former_helpers_;
   std::atomic<bool> is_notified_ = false;
   std::optional<LinkMonitor> links_;
   std::shared_ptr<boost::asio::posix::stream_descriptor> links_ready_;

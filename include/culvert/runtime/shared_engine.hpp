@@ -35,6 +35,7 @@ class SharedEngine {
 
   /// Whether turns need the lock. Called while a single thread knows the engine.
   void share(bool is_shared) noexcept { is_shared_ = is_shared; }
+  [[nodiscard]] bool is_shared() const noexcept { return is_shared_; }
 
   /// When the worker that keeps deadlines will look next; during a turn.
   std::optional<Timestamp> timer_set;

@@ -68,6 +68,7 @@ class Worker {
   [[nodiscard]] DropCounters lost() const noexcept;
   [[nodiscard]] std::vector<std::shared_ptr<Port>> open_ports(const UdpSocketPair& sockets);
   void on_deadline();
+  void send_during_turn() noexcept;
   void finish_burst();
 
   boost::asio::io_context& io_;

@@ -14,7 +14,7 @@
 
 namespace culvert {
 
-/// Runs from construction to destruction, which waits for the threads. Everything else is left to the first worker.
+/// Runs from construction to destruction, or stop(). Everything else is left to the first worker.
 class WorkerPool {
  public:
   /// One worker for each pair of `sockets`, with a queue of `device` from number 1 on. `engine` is shared; `sockets`
@@ -26,7 +26,9 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  /// Of all of them; during a turn at the engine.
+  /// Waits until the threads have ended: nothing is carried any more. Not during a turn at the engine.
+  void stop() noexcept;
+  /// Of all of them; during a turn at the engine, or after stop().
   void add_drops(DropCounters& drops) const noexcept;
 
  private:

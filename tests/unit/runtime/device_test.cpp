@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -345,6 +346,162 @@ TEST_F(DeviceOfTheKernel, keeps_its_sessions_when_it_moves_to_another_port) {
     run_until(pair.io, [&] { return pair.far_peer().received_bytes != before; });
     EXPECT_EQ(pair.far_peer().path->remote.port, 40126);
     EXPECT_EQ(pair.peer().last_handshake, handshake);
+  });
+}
+
+std::size_t open_descriptors() {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
+}
+std::size_t threads() {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
+}
+
+std::unique_ptr<Device> make_with_workers(boost::asio::io_context& io, std::size_t workers) {
+  return std::make_unique<Device>(io, NetworkNamespace::current(), std::uint16_t{0}, 0u, true, workers);
+}
+
+/// A device of three workers, and datagrams no key is involved in from as many senders as it takes.
+struct Workers {
+  explicit Workers(std::size_t queues = 3) : tun(TunDevice::create("device0", true, queues)) {
+    output_of("ip addr add 10.9.0.1/24 dev device0; ip link set device0 up");
+    device->carry(&tun);
+  }
+  ~Workers() { device->carry(nullptr); }
+
+  void send(int datagrams) {
+    for (int i = 0; i < datagrams; ++i) {
+      const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(device->sockets().port());
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      EXPECT_EQ(::sendto(socket.get(), "\xff\xff\xff\xff", 4, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to), 4);
+    }
+    sent += static_cast<std::uint64_t>(datagrams);
+  }
+  void expect_all_counted() {
+    run_until(io, [&] { return device->drops()[DropReason::MessageType] == sent; });
+  }
+
+  boost::asio::io_context io{1};
+  std::unique_ptr<Device> device = make_with_workers(io, 3);
+  TunDevice tun;
+  std::uint64_t sent = 0;
+};
+
+using DeviceWorkers = DeviceTest;
+
+TEST_F(DeviceWorkers, are_threads_while_there_is_a_device_and_give_everything_back) {
+  with_tun([] {
+    const std::size_t threads_before = threads();
+    boost::asio::io_context io;
+    const auto device = make_with_workers(io, 3);
+    TunDevice tun = TunDevice::create("device0", true, 3);
+    std::size_t descriptors = 0;
+    for (int i = 0; i < 20; ++i) {
+      device->carry(&tun);
+      EXPECT_EQ(threads(), threads_before + 2);
+      device->carry(nullptr);
+      EXPECT_EQ(threads(), threads_before);
+      if (i == 0) descriptors = open_descriptors();
+    }
+    EXPECT_EQ(open_descriptors(), descriptors);
+  });
+}
+
+TEST_F(DeviceWorkers, take_the_datagrams_of_all_sockets_and_stop_while_more_come) {
+  with_tun([] {
+    Workers workers;
+    for (int i = 0; i < 10; ++i) {
+      workers.send(50);
+      workers.device->carry(nullptr);
+      workers.device->carry(&workers.tun);
+    }
+    workers.expect_all_counted();
+  });
+}
+
+TEST_F(DeviceWorkers, move_to_another_port_together_and_are_marked_together) {
+  with_tun([] {
+    Workers workers;
+    workers.send(100);
+    workers.expect_all_counted();
+    DeviceChange change;
+    change.listen_port = 40127;
+    change.firewall_mark = 42;
+    ASSERT_TRUE(workers.device->apply(std::move(change)));
+    EXPECT_EQ(workers.device->sockets().port(), 40127);
+    const std::string sockets = output_of("ss -Hulne sport = :40127");
+    EXPECT_EQ(std::ranges::count(sockets, '\n'), 6);
+    std::size_t marked = 0;
+    for (auto at = sockets.find("fwmark:0x2a"); at != std::string::npos; at = sockets.find("fwmark:0x2a", at + 1)) {
+      ++marked;
+    }
+    EXPECT_EQ(marked, 6u) << sockets;
+    workers.send(100);
+    workers.expect_all_counted();
+  });
+}
+
+TEST_F(DeviceWorkers, stay_where_they_are_when_the_port_is_taken) {
+  with_tun([] {
+    Workers workers;
+    const auto other = UdpSocket::bind(Family::V4, 40128, 0, true, true);
+    const std::uint16_t before = workers.device->sockets().port();
+    DeviceChange change;
+    change.listen_port = 40128;
+    const auto done = workers.device->apply(std::move(change));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().value(), EADDRINUSE);
+    EXPECT_EQ(workers.device->sockets().port(), before);
+    workers.send(100);
+    workers.expect_all_counted();
+  });
+}
+
+TEST_F(DeviceWorkers, keep_what_they_lost_in_the_sum_when_they_go) {
+  with_tun([] {
+    Workers workers;
+
+    // A peer nothing can be sent to: each initiation is a datagram that the kernel refuses.
+    DeviceChange change;
+    change.private_key = fresh_key();
+    for (std::uint8_t i = 2; i < 40; ++i) {
+      PeerChange& peer = change.peers.emplace_back();
+      peer.public_key = public_key_of(fresh_key());
+      peer.endpoint = Endpoint::parse("240.0.0.1:9");
+      peer.allowed_ips.push_back({*Prefix::parse("10.9.0." + std::to_string(i) + "/32")});
+    }
+    ASSERT_TRUE(workers.device->apply(std::move(change)));
+    for (std::uint32_t i = 2; i < 40; ++i) {
+      const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(9);
+      to.sin_addr.s_addr = htonl(0x0A090000 + i);
+      EXPECT_EQ(::sendto(socket.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to), 1);
+    }
+    run_until(workers.io, [&] { return workers.device->drops()[DropReason::SocketError] >= 38; });
+    const std::uint64_t before = workers.device->drops()[DropReason::SocketError];
+    workers.device->carry(nullptr);
+    EXPECT_GE(workers.device->drops()[DropReason::SocketError], before);
+  });
+}
+
+TEST_F(DeviceWorkers, go_on_with_another_device_when_theirs_was_deleted) {
+  with_tun([] {
+    Workers workers;
+    const std::size_t threads_before = threads();
+    bool is_lost = false;
+    workers.device->on_device_lost = [&] { is_lost = true; };
+    output_of("ip link del device0");
+    run_until(workers.io, [&] { return is_lost; });
+    EXPECT_EQ(threads(), threads_before - 2);
+    workers.tun = TunDevice::create("device0", true, 3);
+    workers.device->carry(&workers.tun);
+    EXPECT_EQ(threads(), threads_before);
+    workers.send(100);
+    workers.expect_all_counted();
   });
 }
 
