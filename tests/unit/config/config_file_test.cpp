@@ -623,5 +623,15 @@ TEST(IsInterfaceName, follows_wg_quick_and_the_kernel) {
   }
 }
 
+TEST(ParseConfig, takes_one_to_sixty_four_queues) {
+  EXPECT_FALSE(parse(interface_with("")).queues);
+  EXPECT_EQ(parse(interface_with("Queues = 1")).queues, 1);
+  EXPECT_EQ(parse(interface_with("Queues = 64")).queues, 64);
+  for (const std::string text : {"0", "65", "-1", "two", "4 4", "99999999999999999999"}) {
+    expect_interface_error("Queues = " + text, 10, "'" + text + "' is no number of queues: expected 1 to 64");
+  }
+  expect_peer_error("Queues = 2", 1, "Queues belongs into [Interface]");
+}
+
 }  // namespace
 }  // namespace culvert
