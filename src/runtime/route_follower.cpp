@@ -35,11 +35,11 @@ constexpr auto as_value = asio::as_tuple(asio::use_awaitable);
 /// Outlives the follower for as long as a coroutine waits.
 struct RouteFollower::Watch {
   explicit Watch(asio::io_context& io) : ready(io), timer(io) {
-    const int copy = ::fcntl(monitor.fd(), F_DUPFD_CLOEXEC, 3);
+    const int copy = ::fcntl(monitor->fd(), F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
     ready.assign(copy);
   }
-  RouteMonitor monitor;
+  std::optional<RouteMonitor> monitor{std::in_place};  ///< until closed
   asio::posix::stream_descriptor ready;
   asio::steady_timer timer;
   std::optional<Netlink> netlink;  ///< while there are questions
@@ -65,6 +65,8 @@ RouteFollower::~RouteFollower() {
   watch_->is_closed = true;
   boost::system::error_code ignored;
   watch_->ready.close(ignored);
+  watch_->monitor.reset();
+  watch_->netlink.reset();
   watch_->timer.cancel();
 }
 
@@ -76,7 +78,7 @@ asio::awaitable<void> RouteFollower::follow(std::shared_ptr<Watch> watch) {
     const auto [cancelled] = co_await watch->timer.async_wait(as_value);
     if (cancelled || watch->is_closed) co_return;
     try {
-      if (!watch->monitor.take()) continue;
+      if (!watch->monitor->take()) continue;
       const ScopedNamespace inside(where_);
       watch->netlink.emplace();
     } catch (const std::system_error& error) {
