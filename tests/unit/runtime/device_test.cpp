@@ -393,9 +393,9 @@ using DeviceWorkers = DeviceTest;
 
 TEST_F(DeviceWorkers, are_threads_while_there_is_a_device_and_give_everything_back) {
   with_tun([] {
-    const std::size_t threads_before = threads();
     boost::asio::io_context io;
     const auto device = make_with_workers(io, 3);
+    const std::size_t threads_before = threads();
     TunDevice tun = TunDevice::create("device0", true, 3);
     std::size_t descriptors = 0;
     for (int i = 0; i < 20; ++i) {
