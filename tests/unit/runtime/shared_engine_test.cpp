@@ -298,7 +298,11 @@ TEST_P(ManyThreads, lose_nothing_and_take_nothing_twice_while_sessions_follow_ea
   Hammer hammer(GetParam());
   constexpr unsigned rounds = 6;
   for (unsigned round = 0; round < rounds; ++round) {
-    hammer.advance(limits::rekey_after_time + 1s);
+    // Both have heard from each other, so that only the age of the session is a reason for another: two that cross would
+    // leave none for what is under way.
+    hammer.advance(limits::keepalive_timeout + 1s);
+    hammer.settle();
+    hammer.advance(limits::rekey_after_time - limits::keepalive_timeout);
     hammer.round([&](const std::atomic<unsigned>& senders) {
       while (senders != 0) {
         hammer.on_deadline(hammer.a());
@@ -310,8 +314,9 @@ TEST_P(ManyThreads, lose_nothing_and_take_nothing_twice_while_sessions_follow_ea
   hammer.expect_arrivals([](int times) { return times == 1; });
   hammer.expect_counters_in_a_row();
   for (End* end : {&hammer.a(), &hammer.b()}) {
-    // A session of each round, and the first one.
-    EXPECT_EQ(end->counters.size(), rounds + 1);
+    // A session of each round, and the first one; one that came when all had been sent may have had nothing to do.
+    EXPECT_GT(end->counters.size(), rounds / 2);
+    EXPECT_LE(end->counters.size(), rounds + 1);
     const DropCounters drops = end->engine.take()->drops();
     EXPECT_EQ(drops[DropReason::Replay], end->duplicates);
     EXPECT_GT(end->duplicates, 0u);
