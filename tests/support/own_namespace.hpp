@@ -88,7 +88,19 @@ inline void in_own_namespace(const std::function<void()>& body) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "failed in its user namespace, see above";
 }
 
-/// What a shell command prints (both streams), run in the calling thread's namespaces; expects it to succeed.
+inline std::string output_of(const std::string& command);
+
+/// The kernel makes an IPv6 address's local route from a queue of work (addrconf_dad_work in net/ipv6/addrconf.c): what
+/// is sent there before is lost.
+inline void wait_for_local_routes() {
+  output_of(
+      "for address in $(ip -6 -o address show up | awk '{sub(\"/.*\", \"\", $4); print $4}'); do tries=0; "
+      "until ip -6 route show table local | grep -q \"^local $address \" || [ $((tries += 1)) -gt 200 ]; "
+      "do sleep 0.01; done; done");
+}
+
+/// What a shell command prints (both streams), run in the calling thread's namespaces; expects it to succeed. IPv6
+/// addresses that it added with nodad are ready for use afterwards.
 inline std::string output_of(const std::string& command) {
   std::FILE* const pipe = ::popen((command + " 2>&1").c_str(), "re");
   if (pipe == nullptr) {
@@ -99,6 +111,7 @@ inline std::string output_of(const std::string& command) {
   std::array<char, 4096> piece;
   while (const std::size_t size = std::fread(piece.data(), 1, piece.size(), pipe)) output.append(piece.data(), size);
   EXPECT_EQ(::pclose(pipe), 0) << command << ": " << output;
+  if (command.find("nodad") != std::string::npos) wait_for_local_routes();
   return output;
 }
 
