@@ -2,6 +2,7 @@
 #include "culvert/protocol/session.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "culvert/protocol/limits.hpp"
@@ -44,12 +45,8 @@ void Session::seal(ByteView frame, ByteSpan out) noexcept {
 void Session::seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noexcept {
   assert(out.size() >= limits::data_overhead + frame.size());
   assert(counter < limits::reject_after_messages);
-  MessageDataHeader header{std::uint32_t(data_type_of(suite())), {}, {}};
-  header.receiver = remote_.value();
-  header.counter = counter;
-  copy_bytes(bytes_of(header), out);
-
-  const ByteSpan sealed = out.subspan(sizeof header);
+  write_header(counter, out);
+  const ByteSpan sealed = out.subspan(sizeof(MessageDataHeader));
   const ByteSpan plaintext = sealed.first(sealed.size() - aead_tag_size);
   // A frame of full MTU has no padding and is sealed from where it lies; only a shorter one is moved to be padded.
   if (frame.size() != plaintext.size()) {
@@ -58,6 +55,29 @@ void Session::seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noe
     frame = plaintext;
   }
   sending_.seal(counter, frame, {}, sealed);
+}
+
+void Session::seal_with_room(std::uint64_t counter, ByteSpan frame, ByteSpan out) noexcept {
+  assert(out.size() >= limits::data_overhead + frame.size());
+  assert(counter < limits::reject_after_messages);
+  write_header(counter, out);
+  const ByteSpan sealed = out.subspan(sizeof(MessageDataHeader));
+  const std::size_t padding = sealed.size() - aead_tag_size - frame.size();
+  assert(padding < limits::padding_multiple);
+  // What lies there is the payload of the next segment, perhaps.
+  std::array<std::byte, limits::padding_multiple> kept;
+  std::byte* const behind = frame.data() + frame.size();
+  std::copy_n(behind, padding, kept.begin());
+  std::fill_n(behind, padding, std::byte{0});
+  sending_.seal(counter, ByteView(frame.data(), frame.size() + padding), {}, sealed);
+  std::copy_n(kept.begin(), padding, behind);
+}
+
+void Session::write_header(std::uint64_t counter, ByteSpan out) const noexcept {
+  MessageDataHeader header{std::uint32_t(data_type_of(suite())), {}, {}};
+  header.receiver = remote_.value();
+  header.counter = counter;
+  copy_bytes(bytes_of(header), out);
 }
 
 Verdict<ByteSpan> Session::open(const MessageData& message, Timestamp now) noexcept {

@@ -22,8 +22,9 @@ constexpr std::size_t frames_per_turn = 192;
 constexpr int batches_per_turn = 4;
 /// Sent at once, while the processor still has them in its cache.
 constexpr std::size_t bytes_per_flush = 60'000;
-/// Larger than any frame, so that a read that fills it cannot happen.
-constexpr std::size_t frame_buffer_size = 65536 + 64;
+/// Larger than any frame, so that a read that fills it cannot happen, and with room for padding behind it.
+constexpr std::size_t frame_size_max = 65536;
+constexpr std::size_t frame_buffer_size = frame_size_max + limits::padding_multiple;
 /// After an unexpected error, so that one that stays does not eat a core.
 constexpr auto error_pause = std::chrono::milliseconds(20);
 
@@ -120,7 +121,7 @@ asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
     bool has_failed = false;
     for (std::size_t frames = 0; frames < frames_per_turn;) {
       VirtioNetHeader header;
-      const auto size = port->device->try_read(header, frame_buffer_);
+      const auto size = port->device->try_read(header, ByteSpan(frame_buffer_).first(frame_size_max));
       if (size) {
         frames += forward_outbound(header, ByteSpan(frame_buffer_).first(*size), now);
         continue;
@@ -194,7 +195,7 @@ std::size_t Worker::forward_outbound(const VirtioNetHeader& header, ByteSpan fra
   }
   if (sealing) {
     std::uint64_t lost = 0;
-    for (; !next.empty(); next = segmenter_.next()) lost += !sealing->seal(next, datagrams_);
+    for (; !next.empty(); next = segmenter_.next()) lost += !sealing->seal_with_room(next, datagrams_);
     if (lost != 0) engine_.take()->count_drop(DropReason::BatchFull, lost);
     if (sealing->needs_rekey()) engine_.take()->renew(sealing->peer(), now, datagrams_);
   }

@@ -27,13 +27,16 @@ class Sealing {
         mtu_(mtu) {}
 
   /// Seals the next frame straight into memory of `out`; at most as many as were admitted. False when there is no room.
+  /// A frame that is to be padded is moved.
   bool seal(ByteView frame, DatagramSink& out) noexcept {
-    const ByteSpan datagram = out.reserve(path_, traffic_class_, Session::sealed_size(frame.size(), mtu_));
-    const std::uint64_t counter = counter_++;
-    if (datagram.empty()) return false;
-    session_->seal_with(counter, frame, datagram);
-    out.commit();
-    return true;
+    return seal_into(out, frame.size(),
+                     [&](std::uint64_t counter, ByteSpan datagram) { session_->seal_with(counter, frame, datagram); });
+  }
+  /// The same, but no frame is moved: there is memory behind it, as for Session::seal_with_room().
+  bool seal_with_room(ByteSpan frame, DatagramSink& out) noexcept {
+    return seal_into(out, frame.size(), [&](std::uint64_t counter, ByteSpan datagram) {
+      session_->seal_with_room(counter, frame, datagram);
+    });
   }
 
   [[nodiscard]] PeerId peer() const noexcept { return peer_; }
@@ -41,6 +44,16 @@ class Sealing {
   [[nodiscard]] bool needs_rekey() const noexcept { return needs_rekey_; }
 
  private:
+  template <class Seal>
+  bool seal_into(DatagramSink& out, std::size_t size, Seal seal) noexcept {
+    const ByteSpan datagram = out.reserve(path_, traffic_class_, Session::sealed_size(size, mtu_));
+    const std::uint64_t counter = counter_++;
+    if (datagram.empty()) return false;
+    seal(counter, datagram);
+    out.commit();
+    return true;
+  }
+
   PeerId peer_;
   std::shared_ptr<Session> session_;
   std::uint64_t counter_;

@@ -14,7 +14,8 @@
 namespace culvert {
 
 /// One session. Owns its sending counter: nobody else makes nonces for its key (W-20). One thread at a time, but for
-/// seal_with() and decrypt(), which any number of threads may call beside each other and beside the rest.
+/// seal_with(), seal_with_room() and decrypt(), which any number of threads may call beside each other and beside the
+/// rest.
 class Session {
  public:
   struct Keys {
@@ -52,6 +53,9 @@ class Session {
   }
   /// seal() under a counter that was claimed.
   void seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noexcept;
+  /// The same without moving a frame that is to be padded: there is memory behind it, limits::padding_multiple - 1
+  /// bytes at least, which are as before afterwards. `frame` and `out` do not overlap.
+  void seal_with_room(std::uint64_t counter, ByteSpan frame, ByteSpan out) noexcept;
 
   /// open() without the replay window: the caller asks accepts() afterwards, before it uses the result.
   [[nodiscard]] Verdict<ByteSpan> decrypt(const MessageData& message, Timestamp now) noexcept;
@@ -70,6 +74,8 @@ class Session {
   void set_sending_counter(std::uint64_t counter) noexcept { sending_counter_ = counter; }
 
  private:
+  void write_header(std::uint64_t counter, ByteSpan out) const noexcept;
+
   Aead sending_;
   Aead receiving_;
   SessionIndex local_;

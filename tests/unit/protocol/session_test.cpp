@@ -110,6 +110,20 @@ TEST_F(SessionTest, writes_type_receiver_and_counter_before_the_sealed_frame) {
   EXPECT_TRUE(std::equal(expected.begin(), expected.end(), datagram.begin() + 16, datagram.end()));
 }
 
+TEST_F(SessionTest, pads_a_frame_in_the_memory_behind_it_and_leaves_that_as_it_was) {
+  for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 100u, 1419u, 1420u, 1421u}) {
+    Bytes memory = frame_of(size + limits::padding_multiple);
+    const Bytes before = memory;
+    Bytes datagram(Session::sealed_size(size, mtu));
+    const std::uint64_t counter = ours_.claim_counters(1);
+    ours_.seal_with_room(counter, ByteSpan(memory).first(size), datagram);
+    EXPECT_EQ(memory, before) << size;
+
+    ours_.set_sending_counter(counter);
+    EXPECT_EQ(datagram, seal(ByteView(before).first(size))) << size;
+  }
+}
+
 TEST_F(SessionTest, seals_a_frame_that_lies_in_place) {
   for (const std::size_t size : {0u, 5u, 16u, 100u, 1420u}) {
     const Bytes frame = frame_of(size);
