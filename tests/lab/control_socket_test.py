@@ -24,7 +24,7 @@ class Bare(Site):
 
     def start(self, *words, **options):
         self.process = self.host.start(culvert_binary(), "-f", *words, self.name, log=self.log_path(), **options)
-        wait_until(self._is_up, 15, f"{self.name} to be up")
+        wait_until(self._is_up, 45, f"{self.name} to be up")
         return self
 
     def _is_up(self):
@@ -145,7 +145,7 @@ os.execv("{culvert_binary()}", ["culvert", "handed"])
 """
         os.makedirs("/run/wireguard", exist_ok=True)
         process = self.host.start("python3", "-c", starter, log=self.lab.folder / "handed.log")
-        wait_until(lambda: "is up" in process.output, 5, "the device to be up")
+        wait_until(lambda: "is up" in process.output, 30, "the device to be up")
         self.assertIn("listening port", run("wg", "show", "handed"))
         run("wg", "set", "handed", "listen-port", "50001")
         self.host.ip("link", "delete", "handed")
@@ -356,7 +356,7 @@ class WgQuick(Scenario):
         self.assertTrue(answers(host_a, "10.9.0.2"))
         for host, site in ((host_a, a), (host_b, b)):
             host.run(*environment, "wg-quick", "down", site.config_path)
-        wait_until(lambda: not a.socket_path.exists(), 2, "the socket file to go")
+        wait_until(lambda: not a.socket_path.exists(), 30, "the socket file to go")
         self.assertEqual(before, host_a.state())
 
 

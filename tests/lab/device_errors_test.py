@@ -139,14 +139,14 @@ class DeviceErrors(Scenario):
                 self.assertEqual(0, ping(self.host_a, "10.9.0.2", count=50, interval=0.01, wait=0.1).received)
                 self.assert_idle(self.a)
                 self.host_a.ip(*mend)
-                self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=8))
+                self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=20))
 
     def test_an_uplink_replaced_by_another_is_survived(self):
         self.up()
         self.host_a.ip("link", "del", "uplink")
         ping(self.host_a, "10.9.0.2", count=5, interval=0.01, wait=0.1)
         self.lab.link(self.host_a, self.host_b, ("10.0.0.1/24", "10.0.0.2/24"), name="uplink")
-        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=8))
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=20))
 
     def test_a_closed_port_at_the_peer_is_survived(self):
         self.up()

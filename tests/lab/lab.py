@@ -86,7 +86,7 @@ def _write(path, text):
         file.write(text)
 
 
-def wait_until(condition, timeout=5.0, what="condition"):
+def wait_until(condition, timeout=30.0, what="condition"):
     """The condition's first true value; LabError when it stays false."""
     deadline = time.monotonic() + timeout
     while True:
@@ -120,7 +120,7 @@ class Process:
     def output(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def end(self, number=signal.SIGTERM, timeout=5.0):
+    def end(self, number=signal.SIGTERM, timeout=30.0):
         """Sends a signal and returns the exit status (negative: killed by that signal)."""
         if self.is_running:
             self.popen.send_signal(number)
@@ -131,7 +131,7 @@ class Process:
             self.popen.wait()
             raise LabError(f"{self.argv[0]} did not end within {timeout:g} s of signal {number}:\n{self.output}") from None
 
-    def wait(self, timeout=5.0):
+    def wait(self, timeout=30.0):
         """The exit status, once it ends by itself."""
         wait_until(lambda: not self.is_running, timeout, f"the end of {' '.join(self.argv)}")
         return self.popen.returncode

@@ -144,7 +144,7 @@ class DefaultRoute(Scenario):
         for family in ("-4", "-6"):
             for rule in (("table", "main", "suppress_prefixlength", "0"), ("table", "51820")):
                 self.host_a.ip(family, "rule", "del", *rule)
-        wait_until(lambda: system_state(self.host_a) == up, timeout=1, what="the rules")
+        wait_until(lambda: system_state(self.host_a) == up, timeout=5, what="the rules")
         self.assertIn("somebody removed routing rules", self.a.log)
         self.host_a.ip("rule", "add", "from", "10.7.0.0/16", "table", "7")
         self.host_a.ip("rule", "del", "from", "10.7.0.0/16", "table", "7")

@@ -57,7 +57,7 @@ class Restart(Scenario):
         for _ in range(10):
             self.a.kill()
             self.a.start()
-            self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=8))
+            self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=20))
 
 
 if __name__ == "__main__":

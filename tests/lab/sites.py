@@ -146,7 +146,7 @@ class Culvert(Site):
         self.write_config()
         self.process = self.runs_in.start(culvert_binary(), *options, "run", self.config_path, log=self.log_path(), **process_options)
         if wait:
-            wait_until(self._is_up, 15, f"{self.name} to be up")
+            wait_until(self._is_up, 45, f"{self.name} to be up")
         return self
 
     def _is_up(self):
@@ -167,7 +167,7 @@ class WireGuardGo(Site):
     def start(self):
         self.write_config(self.config(wg_quick=False))
         self.process = self.host.start(self.program, "-f", self.name, log=self.log_path())
-        wait_until(self._answers, 5, f"{self.name} to answer")
+        wait_until(self._answers, 30, f"{self.name} to answer")
         run("wg", "setconf", self.name, self.config_path)
         for address in self.addresses:
             lab_module.add_address(self.host, self.name, address)
