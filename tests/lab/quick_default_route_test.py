@@ -139,7 +139,7 @@ class DefaultRoute(Scenario):
         self.assertEqual(0, second.down().returncode)
         self.assertEqual(self.before, system_state(self.host_a))
 
-    def test_rules_that_somebody_removes_are_back_within_a_second(self):
+    def test_rules_that_somebody_removes_are_made_again(self):
         self.a.start()
         up = system_state(self.host_a)
         for family in ("-4", "-6"):
