@@ -141,7 +141,16 @@ class NetworkChanges:
         self.assert_seen_at("fd01::1")
 
     def point_a_at(self, far):
-        self.a.wg("set", "site-a", "peer", self.b.keys.public, "endpoint", at(far, self.b.port))
+        """Until it holds: what site-b sent before takes site-a back to where it came from, as roaming does."""
+        wanted = at(far, self.b.port)
+        deadline = time.monotonic() + 5
+        self.a.wg("set", "site-a", "peer", self.b.keys.public, "endpoint", wanted)
+        while time.monotonic() < deadline:
+            time.sleep(0.1)
+            if self.a.endpoint_of(self.b) != wanted:
+                self.a.wg("set", "site-a", "peer", self.b.keys.public, "endpoint", wanted)
+            elif self.b.endpoint_of(self.a).startswith("[") == wanted.startswith("["):
+                return
 
     def test_ipv6_comes_after_the_start(self):
         self.host_a.set("ipv6/conf/all/disable_ipv6", 1)
