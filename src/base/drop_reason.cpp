@@ -39,6 +39,12 @@ std::string_view to_string(DropReason reason) noexcept {
       return "data_authentication";
     case DropReason::Replay:
       return "replay";
+    case DropReason::UnknownEnvelope:
+      return "unknown_envelope";
+    case DropReason::BadEnvelope:
+      return "bad_envelope";
+    case DropReason::ModeMismatch:
+      return "mode_mismatch";
     case DropReason::FrameHeader:
       return "frame_header";
     case DropReason::OffloadHeader:

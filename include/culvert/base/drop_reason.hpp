@@ -30,6 +30,10 @@ enum class DropReason : std::uint8_t {
   CounterExhausted,    ///< counter at or above reject_after_messages
   DataAuthentication,  ///< AEAD tag does not verify
   Replay,              ///< counter seen before, or older than the window
+  // What two culverts say to each other inside a session.
+  UnknownEnvelope,  ///< of a kind that is not known here
+  BadEnvelope,      ///< its padding or body does not fit its kind
+  ModeMismatch,     ///< frame from or for a peer that is not known to carry the same kind of frames
   // The frame inside, either direction.
   FrameHeader,       ///< not an IPv4 or IPv6 packet, or its lengths do not fit
   OffloadHeader,     ///< what the device says of segments or checksum does not fit the frame

@@ -8,6 +8,7 @@
 #include "culvert/base/result.hpp"
 #include "culvert/base/time.hpp"
 #include "culvert/crypto/aead.hpp"
+#include "culvert/protocol/limits.hpp"
 #include "culvert/protocol/messages.hpp"
 #include "culvert/protocol/replay_window.hpp"
 
@@ -42,6 +43,10 @@ class Session {
   /// Bytes of the message that carries a frame of `frame` bytes in a device of MTU `mtu`: header, frame padded to a
   /// multiple of limits::padding_multiple but never beyond the MTU, tag.
   [[nodiscard]] static std::size_t sealed_size(std::size_t frame, std::size_t mtu) noexcept;
+  /// How much of that is padding.
+  [[nodiscard]] static std::size_t padding_of(std::size_t frame, std::size_t mtu) noexcept {
+    return sealed_size(frame, mtu) - limits::data_overhead - frame;
+  }
 
   /// Writes the whole message into `out`, of sealed_size() bytes; padding is zero. `frame` and `out` do not overlap, or
   /// the frame starts exactly at out + 16. Requires can_seal(now).
