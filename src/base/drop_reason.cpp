@@ -59,6 +59,22 @@ std::string_view to_string(DropReason reason) noexcept {
       return "no_endpoint";
     case DropReason::FrameTooLarge:
       return "frame_too_large";
+    case DropReason::FrameTooShort:
+      return "frame_too_short";
+    case DropReason::SourceAddress:
+      return "source_address";
+    case DropReason::LocalAddress:
+      return "local_address";
+    case DropReason::LinkLocalGroup:
+      return "link_local_group";
+    case DropReason::SamePort:
+      return "same_port";
+    case DropReason::NotRelayed:
+      return "not_relayed";
+    case DropReason::FloodLimit:
+      return "flood_limit";
+    case DropReason::PortBlocked:
+      return "port_blocked";
     case DropReason::StagedOverflow:
       return "staged_overflow";
     case DropReason::StagedExpired:

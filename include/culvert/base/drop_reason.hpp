@@ -42,8 +42,18 @@ enum class DropReason : std::uint8_t {
   NoPeer,            ///< no peer is responsible for the destination address
   NoEndpoint,        ///< the peer's address is not known (yet)
   FrameTooLarge,     ///< frame exceeds what a datagram can carry
-  StagedOverflow,    ///< oldest frame pushed out while waiting for a session
-  StagedExpired,     ///< no session could be made while the frame waited
+  // What the Ethernet switch does not forward.
+  FrameTooShort,   ///< not even an Ethernet header
+  SourceAddress,   ///< sent by a group or by nobody: no station has such an address
+  LocalAddress,    ///< a peer uses the address of a station on the local side
+  LinkLocalGroup,  ///< 01:80:c2:00:00:0x, which bridges keep to themselves, and nobody asked for them
+  SamePort,        ///< the destination is where the frame came from
+  NotRelayed,      ///< from peer to peer, and Relay = no
+  FloodLimit,      ///< a peer sends more that goes everywhere than one may
+  PortBlocked,     ///< to or from a peer through whom our own probe came back: a loop
+  // Waiting for a session.
+  StagedOverflow,  ///< oldest frame pushed out while waiting for a session
+  StagedExpired,   ///< no session could be made while the frame waited
   // Handing over to the system.
   BatchFull,    ///< outgoing datagram memory could not be reserved
   SocketError,  ///< the kernel refused the datagram

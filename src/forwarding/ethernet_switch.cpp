@@ -1,0 +1,55 @@
+// What goes where, once, and never back.
+#include "culvert/forwarding/ethernet_switch.hpp"
+
+#include <algorithm>
+
+namespace culvert {
+namespace {
+
+constexpr Timestamp::duration flood_cost =
+    Timestamp::duration(std::chrono::seconds(1)) / EthernetSwitch::floods_per_second;
+
+}  // namespace
+
+void EthernetSwitch::add_port(PeerId peer) {
+  if (peers_.size() <= peer.value()) peers_.resize(peer.value() + 1);
+  table_.reserve(peers_.size());
+}
+
+void EthernetSwitch::remove_port(PeerId peer) noexcept {
+  table_.remove(peer);
+  if (peer.value() < peers_.size()) peers_[peer.value()] = {};
+}
+
+void EthernetSwitch::set_blocked(PeerId peer, bool is_blocked) noexcept {
+  peers_[peer.value()].is_blocked = is_blocked;
+  if (is_blocked) table_.remove(peer);
+}
+
+Verdict<EthernetSwitch::Decision> EthernetSwitch::decide(SwitchPort from, const EthernetHeader& header,
+                                                         Timestamp now) noexcept {
+  if (!from.is_local() && is_blocked(from.peer())) return DropReason::PortBlocked;
+  if (header.destination.is_link_local_group() && !settings_.link_local_frames) return DropReason::LinkLocalGroup;
+  if (const auto learned = table_.learn(header.vlan, header.source, from, now); !learned) return learned.error();
+
+  if (!header.destination.is_multicast()) {
+    if (const auto to = table_.find(header.vlan, header.destination, now)) {
+      if (*to == from) return DropReason::SamePort;
+      if (!to->is_local() && !from.is_local() && !settings_.relay) return DropReason::NotRelayed;
+      if (!to->is_local() && is_blocked(to->peer())) return DropReason::PortBlocked;
+      return Decision{.is_flood = false, .to = *to};
+    }
+  }
+  if (!from.is_local() && !may_flood(from.peer(), now)) return DropReason::FloodLimit;
+  return Decision{.is_flood = true, .to = {}};
+}
+
+bool EthernetSwitch::may_flood(PeerId id, Timestamp now) noexcept {
+  Peer& peer = peers_[id.value()];
+  const Timestamp until = std::max(peer.flooded_until, now) + flood_cost;
+  if (until - now > floods_burst * flood_cost) return false;
+  peer.flooded_until = until;
+  return true;
+}
+
+}  // namespace culvert
