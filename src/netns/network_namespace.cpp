@@ -17,6 +17,9 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "culvert/base/fields.hpp"
+#include "culvert/io/record_folder.hpp"
+
 namespace culvert {
 
 namespace {
@@ -76,6 +79,17 @@ std::string why_not_network_namespace(int fd) {
   return kind == CLONE_NEWNET ? "" : "it is a namespace of another kind, not a network namespace";
 }
 
+std::optional<NetworkNamespace> if_it_is(const NamespaceIdentity& identity, const std::string& specification) {
+  try {
+    NetworkNamespace found =
+        specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
+    if (found.identity() == identity) return found;
+  } catch (const std::exception&) {
+    // Gone, or not to be looked at: not the one that is looked for.
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 NetworkNamespace NetworkNamespace::current() {
@@ -107,6 +121,19 @@ NamespaceIdentity NetworkNamespace::identity() const {
   struct stat status {};
   if (::fstat(fd_.get(), &status) < 0) throw_errno(errno, "cannot identify a network namespace");
   return {status.st_dev, status.st_ino};
+}
+
+std::optional<NetworkNamespace> find_namespace(const NamespaceIdentity& identity, const std::string& name) {
+  if (auto found = if_it_is(identity, "")) return found;
+  if (auto found = name.empty() ? std::nullopt : if_it_is(identity, name)) return found;
+  for (const std::string& file : names_in("/run/netns")) {
+    if (auto found = if_it_is(identity, file)) return found;
+  }
+  for (const std::string& file : names_in("/proc")) {
+    if (number_from<pid_t>(file).value_or(0) <= 0) continue;
+    if (auto found = if_it_is(identity, std::string(pid_word) + file)) return found;
+  }
+  return std::nullopt;
 }
 
 ScopedNamespace::ScopedNamespace(const NetworkNamespace& there) : back_(NetworkNamespace::current()) {

@@ -6,9 +6,9 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "culvert/base/fields.hpp"
 #include "culvert/quick/config_text.hpp"
 #include "culvert/quick/control_client.hpp"
-#include "fields.hpp"
 
 namespace culvert {
 

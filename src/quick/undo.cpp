@@ -11,12 +11,12 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "culvert/base/fields.hpp"
 #include "culvert/base/printable.hpp"
 #include "culvert/config/config_file.hpp"
 #include "culvert/io/sysctl.hpp"
 #include "culvert/quick/dns.hpp"
 #include "culvert/quick/firewall.hpp"
-#include "fields.hpp"
 
 namespace culvert {
 

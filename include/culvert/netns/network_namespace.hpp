@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,11 @@ class NetworkNamespace {
   explicit NetworkNamespace(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
 };
+
+/// The network namespace with this identity, if it can be found: the caller's, by its name, under /run/netns, or that
+/// of any process.
+[[nodiscard]] std::optional<NetworkNamespace> find_namespace(const NamespaceIdentity& identity,
+                                                             const std::string& name);
 
 /// The calling thread is in the given namespace for the lifetime of this object, and back where it was afterwards.
 /// Neither copied nor moved; lives and dies on one thread, nests. Throws std::system_error when entering is refused; if

@@ -1,15 +1,14 @@
 // A file that says what a process has changed on this machine, so that another can undo it when that one was killed.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "culvert/io/unique_fd.hpp"
+#include "culvert/io/process_identity.hpp"
+#include "culvert/io/record_folder.hpp"
 #include "culvert/netns/network_namespace.hpp"
 #include "culvert/quick/undo.hpp"
 
@@ -17,20 +16,6 @@ namespace culvert {
 
 /// Where journals lie.
 inline constexpr std::string_view journal_folder = "/run/culvert";
-
-/// A process, told from another that has its number later.
-struct ProcessIdentity {
-  pid_t pid = 0;
-  std::uint64_t start_time = 0;  ///< in clock ticks since boot
-  [[nodiscard]] static ProcessIdentity self();
-  /// Of a process with at least one living thread; nothing if there is none.
-  [[nodiscard]] static std::optional<ProcessIdentity> of(pid_t pid);
-  [[nodiscard]] bool is_alive() const { return of(pid) == *this; }
-  /// Returns when the process is gone, if its first thread is dead already and others are not; after two seconds
-  /// anyway.
-  void await_end_if_dying() const;
-  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
-};
 
 /// What a journal says.
 struct JournalEntries {
@@ -47,30 +32,27 @@ struct JournalEntries {
 /// Nothing for a text that no journal has.
 [[nodiscard]] std::optional<JournalEntries> journal_from_text(std::string_view name, std::string_view text);
 
-/// The folder of all journals. Made if missing, mode 0700; refused if others may write into it.
+/// The folder of all journals.
 class JournalFolder {
  public:
-  explicit JournalFolder(std::string path = std::string(journal_folder));
+  explicit JournalFolder(std::string path = std::string(journal_folder)) : records_(std::move(path)) {}
 
   /// While the result lives no other process holds the same. Throws std::system_error.
-  [[nodiscard]] UniqueFd lock() const;
+  [[nodiscard]] UniqueFd lock() const { return records_.lock(); }
   /// Nothing if there is none. Throws if the file is not to be trusted or makes no sense.
   [[nodiscard]] std::optional<JournalEntries> read(const std::string& name) const;
   /// All but that of `name`.
   [[nodiscard]] std::vector<JournalEntries> others(const std::string& name) const;
   /// Replaces the file as a whole.
   void write(const JournalEntries& entries) const;
-  void remove(const std::string& name) const;
-  [[nodiscard]] std::string path_of(const std::string& name, std::string_view ending = ".journal") const;
+  void remove(const std::string& name) const { records_.remove(name); }
+  [[nodiscard]] std::string path_of(const std::string& name, std::string_view ending = ".journal") const {
+    return records_.path_of(name, ending);
+  }
 
  private:
-  std::string path_;
+  RecordFolder records_;
 };
-
-/// The network namespace with this identity, if it can be found: the caller's, by its name, under /run/netns, or that
-/// of any process.
-[[nodiscard]] std::optional<NetworkNamespace> find_namespace(const NamespaceIdentity& identity,
-                                                             const std::string& name);
 
 /// Whether what would be undone serves other tunnels of the same namespace, too: the last of them undoes it.
 [[nodiscard]] bool is_needed_by_others(const Undo& undo, const NamespaceIdentity& where,

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <net/if.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -296,6 +297,28 @@ TEST(ScopedNamespace, the_process_ends_rather_than_go_on_in_the_wrong_namespace)
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) << status;
+  });
+}
+
+TEST(FindNamespace, finds_the_own_one_one_by_name_and_that_of_a_process) {
+  in_own_namespace([] {
+    const NetworkNamespace first = NetworkNamespace::current();
+    const NamespaceIdentity identity = first.identity();
+    EXPECT_TRUE(find_namespace(identity, ""));
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+    const auto of_process = find_namespace(identity, "");
+    ASSERT_TRUE(of_process);
+    EXPECT_EQ(of_process->identity(), identity);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    const std::string path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(first.fd());
+    EXPECT_TRUE(find_namespace(identity, path));
+    EXPECT_FALSE(find_namespace({identity.device, identity.inode + 100000}, path));
   });
 }
 

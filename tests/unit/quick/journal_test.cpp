@@ -3,18 +3,13 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <fstream>
-#include <thread>
 
 #include "culvert/quick/setup.hpp"
 #include "support/captured_log.hpp"
@@ -127,58 +122,6 @@ TEST(JournalText, that_is_none_is_refused) {
   }
 }
 
-TEST(ProcessIdentityTest, is_alive_as_long_as_the_process_and_no_longer) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::pause();
-    ::_exit(0);
-  }
-  const auto identity = ProcessIdentity::of(child);
-  ASSERT_TRUE(identity);
-  EXPECT_TRUE(identity->is_alive());
-  EXPECT_NE(identity->start_time, 0u);
-  EXPECT_FALSE((ProcessIdentity{child, identity->start_time + 1}.is_alive())) << "another process of that number";
-  ::kill(child, SIGKILL);
-  siginfo_t info;
-  ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
-  EXPECT_FALSE(identity->is_alive()) << "nobody has asked for its status yet";
-  ::waitpid(child, nullptr, 0);
-  EXPECT_FALSE(identity->is_alive());
-  EXPECT_EQ(ProcessIdentity::of(child), std::nullopt);
-}
-
-TEST(ProcessIdentityTest, is_alive_until_the_last_thread_is_dead) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::thread([] { ::pause(); }).detach();
-    ::syscall(SYS_exit, 0);
-  }
-  siginfo_t info;
-  const auto identity = ProcessIdentity::of(child);
-  ASSERT_TRUE(identity);
-  std::string status;
-  while (status.find("State:\tZ") == std::string::npos) {
-    std::ifstream file("/proc/" + std::to_string(child) + "/status");
-    status.assign(std::istreambuf_iterator<char>(file), {});
-  }
-  EXPECT_TRUE(identity->is_alive()) << "the other thread still holds all that is open";
-  std::thread killer([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    ::kill(child, SIGKILL);
-  });
-  identity->await_end_if_dying();
-  EXPECT_FALSE(identity->is_alive());
-  killer.join();
-  ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED);
-}
-
-TEST(ProcessIdentityTest, waits_for_no_process_that_is_not_dying) {
-  const auto began = std::chrono::steady_clock::now();
-  ProcessIdentity::self().await_end_if_dying();
-  ProcessIdentity{::getpid(), 1}.await_end_if_dying();
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(1500));
-}
-
 class JournalFolderTest : public ::testing::Test {
  protected:
   TemporaryDirectory directory_;
@@ -287,28 +230,6 @@ TEST_F(JournalFolderTest, is_locked_by_one_at_a_time) {
   EXPECT_NE(::flock(second.get(), LOCK_EX | LOCK_NB), 0);
   lock.reset();
   EXPECT_EQ(::flock(second.get(), LOCK_EX | LOCK_NB), 0);
-}
-
-TEST(FindNamespace, finds_the_own_one_one_by_name_and_that_of_a_process) {
-  in_own_namespace([] {
-    const NetworkNamespace first = NetworkNamespace::current();
-    const NamespaceIdentity identity = first.identity();
-    EXPECT_TRUE(find_namespace(identity, ""));
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::pause();
-      ::_exit(0);
-    }
-    ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
-    const auto of_process = find_namespace(identity, "");
-    ASSERT_TRUE(of_process);
-    EXPECT_EQ(of_process->identity(), identity);
-    ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
-    const std::string path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(first.fd());
-    EXPECT_TRUE(find_namespace(identity, path));
-    EXPECT_FALSE(find_namespace({identity.device, identity.inode + 100000}, path));
-  });
 }
 
 TEST(UndoLeftovers, passes_over_the_network_of_a_namespace_that_is_gone) {
