@@ -164,6 +164,15 @@ void Segmenter::prepare_template() noexcept {
   transport_sum_.add(headers.subspan(transport_));
 }
 
+bool Segmenter::cut_to(std::size_t size) noexcept {
+  if (kind_ != Kind::Tcp || count_ == 0 || size <= payload_) return false;
+  gso_size_ = std::min(gso_size_, size - payload_);
+  const std::size_t payload_size = frame_.size() - payload_;
+  count_ = std::max<std::size_t>(1, (payload_size + gso_size_ - 1) / gso_size_);
+  index_ = 0;
+  return true;
+}
+
 ByteSpan Segmenter::next() noexcept {
   if (index_ == count_) return {};
   if (kind_ == Kind::Whole) {

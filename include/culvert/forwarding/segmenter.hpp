@@ -40,6 +40,12 @@ class Segmenter {
   /// byte of payload once, to sum it.
   [[nodiscard]] ByteSpan next() noexcept;
 
+  /// Makes frames of at most `size` bytes, layer 2 included, of a TCP super-frame whose frames are larger: for a path
+  /// that carries less than the kernel thought. After begin() and at most one next(), whose frame was not changed and
+  /// comes anew. False, and nothing is changed, for a frame that is none of TCP's several, or whose headers leave no
+  /// room.
+  [[nodiscard]] bool cut_to(std::size_t size) noexcept;
+
   /// How many frames begin() found: 1 for a frame that is none of several.
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   /// Bytes of all of them together, headers included. After begin().

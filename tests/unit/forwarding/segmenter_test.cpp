@@ -94,6 +94,54 @@ TEST_P(SegmentEachKind, yields_the_largest_super_frame) {
   EXPECT_EQ(frames, built(whole.segments(1360)));
 }
 
+TEST_P(SegmentEachKind, cuts_tcp_smaller_for_a_path_that_carries_less) {
+  for (const bool has_yielded : {false, true}) {
+    for (const std::size_t payload : Sizes{1361, 1400, 2720, 20000}) {
+      const FlowPacket whole = packet(payload);
+      const std::size_t smaller = 1180;
+      Bytes frame = whole.build_partial();
+      Segmenter segmenter;
+      ASSERT_TRUE(segmenter.begin(whole.super_header(1360), frame, whole.l2.size()));
+      if (has_yielded) ASSERT_EQ(segmenter.next().size(), whole.header_size() + 1360);
+      ASSERT_EQ(segmenter.cut_to(whole.header_size() + smaller), whole.is_tcp);
+      if (!whole.is_tcp) continue;
+      const std::vector<Bytes> expected = built(whole.segments(smaller));
+      EXPECT_EQ(segmenter.count(), expected.size());
+      std::size_t bytes = 0;
+      for (const Bytes& each : expected) bytes += each.size();
+      EXPECT_EQ(segmenter.size(), bytes);
+      EXPECT_EQ(yielded(segmenter), expected) << payload << has_yielded;
+    }
+  }
+}
+
+TEST_P(SegmentEachKind, never_makes_larger_frames_than_the_kernel_wants) {
+  const FlowPacket whole = packet(3000);
+  Bytes frame = whole.build_partial();
+  Segmenter segmenter;
+  ASSERT_TRUE(segmenter.begin(whole.super_header(1000), frame, whole.l2.size()));
+  EXPECT_EQ(segmenter.cut_to(5000), whole.is_tcp);
+  EXPECT_EQ(yielded(segmenter), built(whole.segments(1000)));
+}
+
+TEST_P(SegmentEachKind, is_not_cut_where_the_headers_leave_no_room) {
+  const FlowPacket whole = packet(3000);
+  Bytes frame = whole.build_partial();
+  Segmenter segmenter;
+  ASSERT_TRUE(segmenter.begin(whole.super_header(1000), frame, whole.l2.size()));
+  EXPECT_FALSE(segmenter.cut_to(whole.header_size()));
+  EXPECT_EQ(yielded(segmenter), built(whole.segments(1000)));
+}
+
+TEST_P(SegmentEachKind, a_single_frame_is_not_cut) {
+  const FlowPacket whole = packet(1400);
+  Bytes frame = whole.build();
+  Segmenter segmenter;
+  ASSERT_TRUE(segmenter.begin({}, frame, whole.l2.size()));
+  EXPECT_FALSE(segmenter.cut_to(1280));
+  EXPECT_EQ(yielded(segmenter), std::vector<Bytes>{whole.build()});
+}
+
 TEST_P(SegmentEachKind, yields_a_frame_without_offload_as_it_is) {
   const FlowPacket whole = packet(500);
   EXPECT_EQ(segmented({}, whole.build(), whole.l2.size()), std::vector<Bytes>{whole.build()});
