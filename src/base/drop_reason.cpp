@@ -79,6 +79,20 @@ std::string_view to_string(DropReason reason) noexcept {
       return "staged_overflow";
     case DropReason::StagedExpired:
       return "staged_expired";
+    case DropReason::PacketTooBig:
+      return "packet_too_big";
+    case DropReason::BadFragment:
+      return "bad_fragment";
+    case DropReason::FragmentOverlap:
+      return "fragment_overlap";
+    case DropReason::FragmentExpired:
+      return "fragment_expired";
+    case DropReason::ReassemblyFull:
+      return "reassembly_full";
+    case DropReason::BadProbe:
+      return "bad_probe";
+    case DropReason::ProbeFlood:
+      return "probe_flood";
     case DropReason::BatchFull:
       return "batch_full";
     case DropReason::SocketError:

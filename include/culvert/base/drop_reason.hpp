@@ -54,6 +54,14 @@ enum class DropReason : std::uint8_t {
   // Waiting for a session.
   StagedOverflow,  ///< oldest frame pushed out while waiting for a session
   StagedExpired,   ///< no session could be made while the frame waited
+  // Frames and the path.
+  PacketTooBig,     ///< larger than the path carries; its sender is told
+  BadFragment,      ///< piece of a frame that does not say where it belongs, or not what those before said
+  FragmentOverlap,  ///< piece of which something is here already
+  FragmentExpired,  ///< frame that was given up because pieces are missing
+  ReassemblyFull,   ///< no memory to put a frame together: too many peers send pieces
+  BadProbe,         ///< probe without an id, or the answer to none of ours
+  ProbeFlood,       ///< more probes than are answered
   // Handing over to the system.
   BatchFull,    ///< outgoing datagram memory could not be reserved
   SocketError,  ///< the kernel refused the datagram
