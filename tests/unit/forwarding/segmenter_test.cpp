@@ -102,7 +102,9 @@ TEST_P(SegmentEachKind, cuts_tcp_smaller_for_a_path_that_carries_less) {
       Bytes frame = whole.build_partial();
       Segmenter segmenter;
       ASSERT_TRUE(segmenter.begin(whole.super_header(1360), frame, whole.l2.size()));
-      if (has_yielded) ASSERT_EQ(segmenter.next().size(), whole.header_size() + 1360);
+      if (has_yielded) {
+        ASSERT_EQ(segmenter.next().size(), whole.header_size() + 1360);
+      }
       ASSERT_EQ(segmenter.cut_to(whole.header_size() + smaller), whole.is_tcp);
       if (!whole.is_tcp) continue;
       const std::vector<Bytes> expected = built(whole.segments(smaller));
