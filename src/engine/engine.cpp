@@ -48,6 +48,7 @@ void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
     Peer& peer = *peers_.find(*due);
     if (std::exchange(peer.wants_keepalive_now, false)) send_keepalive(peer, now, out);
     if (std::exchange(peer.wants_handshake_now, false) && peer.candidate) send_initiation(peer, true, now, out);
+    attend_agreement(peer, now, out);
     while (const auto action = peer.timers.expire(now.time)) carry_out(*action, peer, now, out);
     schedule(peer, now.time);
   }
@@ -85,7 +86,9 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
 
 void Engine::schedule(const Peer& peer, Timestamp now) noexcept {
   if (peer.wants_keepalive_now || peer.wants_handshake_now) deadlines_.wake_by(peer.id, now);
-  if (const auto deadline = peer.timers.deadline()) deadlines_.wake_by(peer.id, *deadline);
+  for (const auto& deadline : {peer.timers.deadline(), peer.agreement.deadline()}) {
+    if (deadline) deadlines_.wake_by(peer.id, *deadline);
+  }
 }
 
 Timers::Duration Engine::jitter() noexcept {
@@ -192,6 +195,7 @@ void Engine::set_persistent_keepalive(PeerId id, std::chrono::seconds interval, 
 
 void Engine::wipe_sessions(Peer& peer) noexcept {
   release(peer.sessions.clear());
+  peer.agreement.session_ended();
 }
 
 void Engine::wipe_handshake(Peer& peer) noexcept {

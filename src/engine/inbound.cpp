@@ -1,6 +1,7 @@
 // From datagram to frame, and everything else that arrives.
 #include "culvert/engine/engine.hpp"
 #include "culvert/forwarding/ip_header.hpp"
+#include "culvert/protocol/envelope.hpp"
 
 namespace culvert {
 
@@ -63,8 +64,10 @@ void Engine::on_response(const Path& from, const MessageResponse& message, const
   peer->timers.session_derived(now.time);
   authenticated_packet_received(*peer, from, sizeof message, now);
   session_confirmed(*peer, now);
+  peer->agreement.session_began(true, now.time);
   // Either what waited goes now, or an empty message does: the responder may not send before it hears from us.
   send_keepalive(*peer, now, out);
+  attend_agreement(*peer, now, out);
   schedule(*peer, now.time);
 }
 
@@ -114,6 +117,7 @@ ByteSpan Engine::accept(const Session& opener, const MessageData& message, const
   release(peer->sessions.received_with(*session, confirmed));
   if (confirmed) {
     session_confirmed(*peer, now);
+    peer->agreement.session_began(false, now.time);
     send_staged(*peer, now, out);
   }
   Session* current = peer->sessions.current();
@@ -121,10 +125,14 @@ ByteSpan Engine::accept(const Session& opener, const MessageData& message, const
 
   ByteSpan frame;
   const ByteSpan plaintext = *opened;
-  if (!plaintext.empty()) {
+  if (is_envelope(plaintext)) {
+    frame = accept_envelope(*peer, *session, plaintext, now, out);
+  } else if (!plaintext.empty()) {
     peer->timers.data_received(now.time);
     const Verdict<IpHeader> header = parse_ip_header(plaintext);
-    if (!header) {
+    if (mode_ != DeviceMode::Routed) {
+      count_drop(DropReason::ModeMismatch);
+    } else if (!header) {
       count_drop(header.error());
     } else if (prefixes_.find(header->source) != peer->id) {
       count_drop(DropReason::SourceNotAllowed);

@@ -8,9 +8,18 @@ namespace {
 /// Largest UDP payload over IPv4: 65535 less the IP and UDP headers.
 constexpr std::size_t datagram_size_max = 65507;
 
+/// RFC 6040 section 4.1, normal mode: the congestion field is copied; the rest of the traffic class stays inside.
+std::uint8_t outer_traffic_class(ByteView packet) noexcept {
+  if (packet.empty()) return 0;
+  const auto first = std::to_integer<unsigned>(packet[0]);
+  const auto second = std::to_integer<unsigned>(packet[1]);
+  return static_cast<std::uint8_t>((first >> 4) == 4 ? second & 3 : (second >> 4) & 3);
+}
+
 }  // namespace
 
 void Engine::on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept {
+  if (mode_ != DeviceMode::Routed) return count_drop(DropReason::ModeMismatch);
   const Verdict<IpHeader> header = parse_ip_header(frame);
   if (!header) return count_drop(header.error());
   if (frame.size() + limits::data_overhead + limits::padding_multiple > datagram_size_max) {
@@ -22,23 +31,27 @@ void Engine::on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcep
   if (!peer.path) return count_drop(DropReason::NoEndpoint);
 
   const Session* session = peer.sessions.current();
-  if (session && session->can_seal(now.time)) {
+  const bool has_session = session && session->can_seal(now.time);
+  if (has_session && peer.agreement.fits(mode_)) {
     send_frame(peer, frame, now, out);
     return schedule(peer, now.time);
   }
+  if (has_session && !peer.agreement.is_open()) return count_drop(DropReason::ModeMismatch);
   drops_.count(DropReason::StagedOverflow, staged_.push(peer.staged, frame));
-  send_initiation(peer, false, now, out);
+  if (!has_session) send_initiation(peer, false, now, out);
 }
 
 std::optional<Sealing> Engine::admit(ByteView head, std::size_t count, std::size_t bytes, const Now& now) noexcept {
+  if (mode_ != DeviceMode::Routed) return {};
   const Verdict<IpHeader> header = parse_ip_header(head);
   if (!header || head.size() + limits::data_overhead + limits::padding_multiple > datagram_size_max) return {};
   const auto id = prefixes_.find(header->destination);
   if (!id) return {};
   Peer& peer = *peers_.find(*id);
   const Session* session = peer.sessions.current();
-  if (!peer.path || !session || !session->can_seal(now.time, count)) return {};
-  std::optional<Sealing> sealing(begin_sealing(peer, head, count, bytes, now));
+  if (!peer.path || !session || !session->can_seal(now.time, count) || !peer.agreement.fits(mode_)) return {};
+  std::optional<Sealing> sealing(
+      begin_sealing(peer, {head.size(), count, bytes, outer_traffic_class(head), true}, now));
   schedule(peer, now.time);
   return sealing;
 }
@@ -47,32 +60,29 @@ void Engine::renew(PeerId id, const Now& now, DatagramSink& out) noexcept {
   if (Peer* peer = peers_.find(id)) send_initiation(*peer, false, now, out);
 }
 
-Sealing Engine::begin_sealing(Peer& peer, ByteView head, std::size_t count, std::size_t bytes,
-                              const Now& now) noexcept {
-  // RFC 6040 section 4.1, normal mode: the congestion field is copied; the rest of the traffic class stays inside.
-  std::uint8_t traffic_class = 0;
-  if (!head.empty()) {
-    const auto first = std::to_integer<unsigned>(head[0]);
-    const auto second = std::to_integer<unsigned>(head[1]);
-    traffic_class = static_cast<std::uint8_t>((first >> 4) == 4 ? second & 3 : (second >> 4) & 3);
-  }
+Sealing Engine::begin_sealing(Peer& peer, const Run& run, const Now& now) noexcept {
   const std::shared_ptr<Session>& session = peer.sessions.share_current();
-  const std::uint64_t counter = session->claim_counters(count);
-  const std::size_t last = bytes - (count - 1) * head.size();
-  peer.sent_bytes += (count - 1) * Session::sealed_size(head.size(), mtu_) + Session::sealed_size(last, mtu_);
+  const std::uint64_t counter = session->claim_counters(run.count);
+  const std::size_t last = run.bytes - (run.count - 1) * run.size;
+  peer.sent_bytes += (run.count - 1) * Session::sealed_size(run.size, mtu_) + Session::sealed_size(last, mtu_);
   peer.timers.any_authenticated_packet_sent();
   peer.timers.any_authenticated_packet_traversal(now.time);
-  if (!head.empty()) peer.timers.data_sent(now.time, jitter());
-  return {peer.id, session, counter, *peer.path, traffic_class, mtu_, session->needs_rekey_on_send(now.time)};
+  if (run.is_data) peer.timers.data_sent(now.time, jitter());
+  return {peer.id, session, counter, *peer.path, run.traffic_class, mtu_, session->needs_rekey_on_send(now.time)};
 }
 
 void Engine::send_frame(Peer& peer, ByteView frame, const Now& now, DatagramSink& out) noexcept {
-  Sealing sealing = begin_sealing(peer, frame, 1, frame.size(), now);
+  Sealing sealing =
+      begin_sealing(peer, {frame.size(), 1, frame.size(), outer_traffic_class(frame), !frame.empty()}, now);
   if (!sealing.seal(frame, out)) count_drop(DropReason::BatchFull);
   if (sealing.needs_rekey()) send_initiation(peer, false, now, out);
 }
 
 void Engine::send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  if (!peer.agreement.fits(mode_)) {
+    if (!peer.agreement.is_open()) drops_.count(DropReason::ModeMismatch, staged_.clear(peer.staged));
+    return;
+  }
   while (!peer.staged.empty()) {
     Session* session = peer.sessions.current();
     if (!session || !session->can_seal(now.time)) return send_initiation(peer, false, now, out);
@@ -85,7 +95,7 @@ void Engine::send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexc
   if (!peer.path) return;
   Session* session = peer.sessions.current();
   if (!session || !session->can_seal(now.time)) return send_initiation(peer, false, now, out);
-  if (peer.staged.empty()) {
+  if (peer.staged.empty() || !peer.agreement.fits(mode_)) {
     send_frame(peer, {}, now, out);
   } else {
     send_staged(peer, now, out);

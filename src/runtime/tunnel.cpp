@@ -7,6 +7,7 @@
 #include "culvert/config/change_of.hpp"
 #include "culvert/crypto/aead.hpp"
 #include "culvert/io/clock.hpp"
+#include "culvert/runtime/agreement_words.hpp"
 #include "culvert/runtime/busy_poll.hpp"
 #include "culvert/runtime/cipher_choice.hpp"
 
@@ -155,6 +156,15 @@ void Tunnel::on_event(const Event& event) {
       if (std::exchange(state.is_up, false)) level = spdlog::level::info;
       what = "session keys wiped after long silence";
       break;
+    case EventKind::Agreed:
+      what = "is a culvert, too";
+      break;
+    case EventKind::ModeMismatch:
+      if (const auto words = mismatch_words(peer->agreement, engine->mode());
+          !words.empty() && state.mode_log.allow(read_clocks().time)) {
+        spdlog::warn("peer {}: {}", device_.labels.of(peer->public_key()), words);
+      }
+      return;
     case EventKind::CipherMismatch:
       if (state.mismatch_log.allow(read_clocks().time)) {
         spdlog::warn(

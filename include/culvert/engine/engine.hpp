@@ -86,6 +86,13 @@ class Engine {
   void set_cipher(CipherSuite suite) noexcept;
   [[nodiscard]] CipherSuite cipher() const noexcept { return cipher_; }
 
+  /// What frames are: IP packets at first. Another mode ends all sessions.
+  void set_mode(DeviceMode mode) noexcept;
+  [[nodiscard]] DeviceMode mode() const noexcept { return mode_; }
+  /// What hellos say from now on that is understood here.
+  void set_features(Features features) noexcept { features_ = features; }
+  [[nodiscard]] Features features() const noexcept { return features_; }
+
   /// Makes all of the change; no packet sees a part of it. Peers that would be ourselves are passed over. Port and mark
   /// are not the engine's business.
   void apply(DeviceChange&& change, const Now& now);
@@ -127,8 +134,16 @@ class Engine {
  private:
   // Outbound.
   void send_frame(Peer& peer, ByteView frame, const Now& now, DatagramSink& out) noexcept;
-  [[nodiscard]] Sealing begin_sealing(Peer& peer, ByteView head, std::size_t count, std::size_t bytes,
-                                      const Now& now) noexcept;
+  /// What is to be sealed for a peer: `count` plaintexts of `size` bytes, but for the last; `bytes` in all.
+  struct Run {
+    std::size_t size;
+    std::size_t count;
+    std::size_t bytes;
+    std::uint8_t traffic_class;
+    bool is_data;  ///< an answer is to be expected
+  };
+  [[nodiscard]] Sealing begin_sealing(Peer& peer, const Run& run, const Now& now) noexcept;
+  /// As far as there is a session, and the peer fits; if it turned out not to, they are dropped.
   void send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   void send_keepalive(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   /// Unless one left less than limits::rekey_timeout ago.
@@ -136,6 +151,16 @@ class Engine {
   void send_response(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   bool send_handshake_message(Peer& peer, const Path& path, ByteSpan message, const Now& now,
                               DatagramSink& out) noexcept;
+
+  // What two culverts agree on.
+  void attend_agreement(Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  void send_hello(Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  /// Seals an envelope that stands for no frame: like a keepalive, it asks for no answer and begins no handshake.
+  void send_control(Peer& peer, ByteView envelope, const Now& now, DatagramSink& out) noexcept;
+  /// The frame for the device that is in `plaintext`, or nothing.
+  [[nodiscard]] ByteSpan accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext, const Now& now,
+                                         DatagramSink& out) noexcept;
+  void accept_hello(Peer& peer, const Session& session, ByteView body, const Now& now, DatagramSink& out) noexcept;
 
   // Inbound.
   void on_initiation(const Path& from, const MessageInitiation& message, const Now& now, DatagramSink& out) noexcept;
@@ -164,6 +189,8 @@ class Engine {
   Random& random_;
   std::size_t mtu_;
   CipherSuite cipher_ = CipherSuite::ChaCha20Poly1305;
+  DeviceMode mode_ = DeviceMode::Routed;
+  Features features_;
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<CookieChecker> cookies_;
   Tai64nSource timestamps_;

@@ -16,6 +16,8 @@ enum class EventKind {
   HandshakeAbandoned,   ///< no response to any attempt; waits for traffic to try again
   EndpointMoved,        ///< an authenticated packet came from elsewhere
   KeysExpired,          ///< all session keys were wiped for age
+  Agreed,               ///< the peer said hello for the first time in a session, and carries what we carry
+  ModeMismatch,         ///< it said that it carries something else, or a switched device waited for a hello in vain
   CipherMismatch,       ///< a message under the present session is of another suite; once a session, perhaps forged
 };
 

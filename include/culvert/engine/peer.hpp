@@ -6,6 +6,7 @@
 
 #include "culvert/base/endpoint.hpp"
 #include "culvert/base/time.hpp"
+#include "culvert/engine/agreement.hpp"
 #include "culvert/engine/staged_frames.hpp"
 #include "culvert/forwarding/prefix_table.hpp"
 #include "culvert/protocol/cookie.hpp"
@@ -29,6 +30,7 @@ struct Peer {
   CookieHolder cookies;
   Timers timers;
   StagedQueue staged;
+  Agreement agreement;
 
   /// How to reach it: configured, then wherever its last authenticated packet came from.
   std::optional<Path> path;

@@ -44,6 +44,7 @@ class Tunnel {
   struct PeerState {
     bool is_up = false;
     LogLimit mismatch_log{1, std::chrono::seconds(60)};
+    LogLimit mode_log{1, std::chrono::seconds(60)};
   };
 
   void follow(const Config& before, const Config& now);

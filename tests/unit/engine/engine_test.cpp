@@ -432,10 +432,12 @@ TEST_F(EngineTest, a_persistent_keepalive_without_a_session_begins_a_handshake) 
 
 TEST_F(EngineTest, tells_of_a_handshake_on_both_sides) {
   pair_.handshake();
-  EXPECT_THAT(events_of(pair_.a.engine), ElementsAre(Event{EventKind::InitiationSent, pair_.b_at_a},
-                                                     Event{EventKind::SessionEstablished, pair_.b_at_a}));
-  EXPECT_THAT(events_of(pair_.b.engine), ElementsAre(Event{EventKind::EndpointMoved, pair_.a_at_b},
-                                                     Event{EventKind::SessionEstablished, pair_.a_at_b}));
+  EXPECT_THAT(events_of(pair_.a.engine),
+              ElementsAre(Event{EventKind::InitiationSent, pair_.b_at_a},
+                          Event{EventKind::SessionEstablished, pair_.b_at_a}, Event{EventKind::Agreed, pair_.b_at_a}));
+  EXPECT_THAT(events_of(pair_.b.engine),
+              ElementsAre(Event{EventKind::EndpointMoved, pair_.a_at_b},
+                          Event{EventKind::SessionEstablished, pair_.a_at_b}, Event{EventKind::Agreed, pair_.a_at_b}));
   EXPECT_EQ(pair_.peer_at_a().last_handshake, pair_.now.wall);
   EXPECT_EQ(pair_.peer_at_b().last_handshake, pair_.now.wall);
 }
@@ -514,6 +516,8 @@ TEST_F(EngineTest, data_that_nothing_answers_begins_a_handshake_after_fifteen_se
 
 TEST_F(EngineTest, data_received_is_answered_with_a_keepalive_after_ten_seconds_of_silence) {
   pair_.handshake();
+  pair_.send(pair_.a, pair_.b);
+  pair_.exchange();
   pass_time(pair_.b, pair_.now, 10s - 1ns);
   EXPECT_TRUE(pair_.b.out.take().empty());
   pass_time(pair_.b, pair_.now, 1ns);

@@ -1,0 +1,120 @@
+// Saying hello, and hearing it.
+#include "culvert/engine/agreement.hpp"
+
+#include "culvert/engine/engine.hpp"
+#include "culvert/protocol/envelope.hpp"
+
+namespace culvert {
+
+void Agreement::session_began(bool is_initiator, Timestamp now) noexcept {
+  has_heard_ = false;
+  sent_ = 0;
+  answered_ = 0;
+  due_ = is_initiator ? now : now + limits::hello_interval;
+}
+
+Agreement::Due Agreement::take_due(Timestamp now) noexcept {
+  if (!due_ || *due_ > now) return Due::Nothing;
+  if (sent_ < (nature_ == PeerNature::Stock ? 1u : limits::hellos_max)) {
+    ++sent_;
+    due_ = now + limits::hello_interval;
+    return Due::Hello;
+  }
+  due_.reset();
+  // Lost packets alone do not make a peer forgotten that was heard before.
+  if (silent_sessions_ < limits::silent_sessions_max) ++silent_sessions_;
+  if (!said_ || silent_sessions_ == limits::silent_sessions_max) {
+    said_.reset();
+    nature_ = PeerNature::Stock;
+  }
+  return Due::Silence;
+}
+
+Agreement::Heard Agreement::heard(const HelloMessage& hello) noexcept {
+  Heard result;
+  result.is_first = !has_heard_;
+  result.wants_answer = !hello.answers && answered_ < limits::hello_answers_max;
+  if (result.wants_answer) ++answered_;
+  has_heard_ = true;
+  silent_sessions_ = 0;
+  due_.reset();
+  said_ = hello;
+  nature_ = PeerNature::Culvert;
+  return result;
+}
+
+void Engine::attend_agreement(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  switch (peer.agreement.take_due(now.time)) {
+    case Agreement::Due::Nothing:
+      break;
+    case Agreement::Due::Hello:
+      send_hello(peer, now, out);
+      break;
+    case Agreement::Due::Silence:
+      if (!peer.agreement.fits(mode_)) events_.push({EventKind::ModeMismatch, peer.id});
+      send_staged(peer, now, out);
+      break;
+  }
+}
+
+void Engine::send_hello(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  HelloMessage hello;
+  hello.answers = peer.agreement.has_heard();
+  hello.mode = mode_;
+  hello.suites = {cipher_};
+  hello.features = features_;
+  send_control(peer, build_hello(hello), now, out);
+}
+
+void Engine::send_control(Peer& peer, ByteView envelope, const Now& now, DatagramSink& out) noexcept {
+  // Nothing is begun for its sake: without a session there is nobody to tell.
+  const Session* session = peer.sessions.current();
+  if (!peer.path || !session || !session->can_seal(now.time)) return;
+  Sealing sealing = begin_sealing(peer, Run{envelope.size(), 1, envelope.size(), 0, false}, now);
+  if (!sealing.seal(envelope, out)) count_drop(DropReason::BatchFull);
+}
+
+ByteSpan Engine::accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext, const Now& now,
+                                 DatagramSink& out) noexcept {
+  const Verdict<Envelope> envelope = parse_envelope(plaintext);
+  if (!envelope) {
+    count_drop(envelope.error());
+    return {};
+  }
+  switch (envelope->kind) {
+    case EnvelopeKind::Hello:
+      accept_hello(peer, session, envelope->body, now, out);
+      return {};
+    case EnvelopeKind::Ethernet:
+      count_drop(DropReason::ModeMismatch);
+      return {};
+    case EnvelopeKind::Fragment:
+    case EnvelopeKind::Probe:
+    case EnvelopeKind::ProbeAck:
+      break;
+  }
+  count_drop(DropReason::UnknownEnvelope);
+  return {};
+}
+
+void Engine::accept_hello(Peer& peer, const Session& session, ByteView body, const Now& now,
+                          DatagramSink& out) noexcept {
+  const Verdict<HelloMessage> hello = parse_hello(body);
+  if (!hello) return count_drop(hello.error());
+  // One that was under way while the session was replaced: in the new one its sender says hello again.
+  if (&session != peer.sessions.current()) return;
+  const Agreement::Heard heard = peer.agreement.heard(*hello);
+  if (heard.is_first) {
+    events_.push({peer.agreement.fits(mode_) ? EventKind::Agreed : EventKind::ModeMismatch, peer.id});
+  }
+  if (heard.wants_answer) send_hello(peer, now, out);
+  send_staged(peer, now, out);
+}
+
+void Engine::set_mode(DeviceMode mode) noexcept {
+  if (mode == mode_) return;
+  mode_ = mode;
+  peers_.for_each([this](Peer& peer) { wipe_sessions(peer); });
+}
+
+}  // namespace culvert
