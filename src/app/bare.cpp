@@ -73,6 +73,7 @@ int bare_command(const std::string& name, bool foreground) {
       io.stop();
     });
   }
+  device.keep_awake();
   device.carry(&tun);
   spdlog::info("{} is up and waits to be set", name);
   // As with wireguard-go: whoever names a level wants to read on.

@@ -63,6 +63,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
     spdlog::warn("keys could not be locked in memory (see ulimit -l): they may be written to swap");
   }
   device_.busy_poll = busy_poll_of(config_.busy_poll);
+  if (!config_.busy_poll) device_.keep_awake();
   device_.carry(&*tun_);
   follow({}, config_);
 }

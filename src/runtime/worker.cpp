@@ -108,38 +108,46 @@ void Worker::set_device(TunDevice* device) {
 }
 
 asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
-  bool may_have_more = false;
+  Left left = Left::Nothing;
   for (;;) {
-    if (may_have_more) {
+    if (left == Left::More) {
       co_await asio::post(io_, asio::use_awaitable);
     } else {
       co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
     }
     if (!port->device) co_return;
-    const Now now = read_clocks();
-    may_have_more = true;
-    bool has_failed = false;
-    for (std::size_t frames = 0; frames < frames_per_turn;) {
-      VirtioNetHeader header;
-      const auto size = port->device->try_read(header, ByteSpan(frame_buffer_).first(frame_size_max));
-      if (size) {
-        frames += forward_outbound(header, ByteSpan(frame_buffer_).first(*size), now);
-        continue;
-      }
-      may_have_more = false;
+    left = forward_from(*port->device, read_clocks());
+    finish_burst();
+    if (left == Left::Lost) {
+      if (on_device_lost) on_device_lost();
+      co_return;
+    }
+    if (left == Left::Failed) co_await pause();
+  }
+}
+
+/// One turn of the device.
+Worker::Left Worker::forward_from(TunDevice& device, const Now& now) noexcept {
+  std::size_t reads = 0;
+  Left left = Left::More;
+  for (std::size_t frames = 0; frames < frames_per_turn; ++reads) {
+    VirtioNetHeader header;
+    const auto size = device.try_read(header, ByteSpan(frame_buffer_).first(frame_size_max));
+    if (!size) {
+      left = Left::Nothing;
       if (is_would_block(size.error())) break;
-      if (size.error().value() == EBADFD) {
-        finish_burst();
-        if (on_device_lost) on_device_lost();
-        co_return;
-      }
-      has_failed = true;
+      if (size.error().value() == EBADFD) return Left::Lost;
       if (read_errors_.allow(now.time)) spdlog::warn("reading from the device: {}", size.error().message());
+      left = Left::Failed;
       break;
     }
-    finish_burst();
-    if (has_failed) co_await pause();
+    frames += forward_outbound(header, ByteSpan(frame_buffer_).first(*size), now);
+    // In a conversation the next frame is the answer to this one: looking for more would only delay it.
+    if (reads == 0 && last_reads_ == 1) datagrams_.flush();
   }
+  last_reads_ = reads;
+  if (reads == 1 && wakefulness) wakefulness->heard(now.time);
+  return left;
 }
 
 asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
@@ -174,6 +182,8 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
         break;
       }
     }
+    // The kernel often answers while a frame is written to it: that saves waiting for the device.
+    if (device_port_ && !has_failed) (void)forward_from(*device_port_->device, now);
     finish_burst();
     if (has_failed) co_await pause();
   }

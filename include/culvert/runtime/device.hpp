@@ -80,6 +80,8 @@ class Device {
   DeviceLabels labels;
   /// How long workers beside the first look for packets before they sleep; as run_busily() has it.
   std::chrono::microseconds busy_poll{0};
+  /// Keeps processors awake during conversations from now on, where that does good and is permitted.
+  void keep_awake() { worker_.wakefulness = wakefulness_here(io_); }
 
  private:
   void handle(const Event& event);

@@ -18,6 +18,7 @@
 #include "culvert/runtime/device_writer.hpp"
 #include "culvert/runtime/log.hpp"
 #include "culvert/runtime/shared_engine.hpp"
+#include "culvert/runtime/wakefulness.hpp"
 
 namespace culvert {
 
@@ -37,6 +38,9 @@ class Worker {
   std::function<void(const Event&)> on_event;
   /// Called once when the device turns out to be deleted; set_device() may be called from here or later.
   std::function<void()> on_device_lost;
+
+  /// Told of frames that come one at a time; may be null.
+  std::unique_ptr<Wakefulness> wakefulness;
 
   /// Carries frames of `device` from now on, of none if null. The device outlives this choice.
   void set_device(TunDevice* device);
@@ -61,6 +65,9 @@ class Worker {
   boost::asio::awaitable<void> carry_inbound(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> keep_deadlines(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> pause();
+  /// What a source has after its turn.
+  enum class Left { Nothing, More, Lost, Failed };
+  [[nodiscard]] Left forward_from(TunDevice& device, const Now& now) noexcept;
   [[nodiscard]] std::size_t forward_outbound(const VirtioNetHeader& header, ByteSpan frame, const Now& now) noexcept;
   void forward_inbound(const ReceivedDatagram& datagram, const Now& now) noexcept;
   [[nodiscard]] ByteSpan take_run(ByteSpan datagrams, std::size_t segment_size, std::size_t& count) noexcept;
@@ -84,6 +91,7 @@ class Worker {
   /// What a helper has lost, for others to read; during a turn.
   DropCounters lost_;
   std::vector<std::byte> frame_buffer_;
+  std::size_t last_reads_ = 0;  ///< of the device in its last turn
   BootTimer timer_;
   std::shared_ptr<Port> device_port_;
   std::shared_ptr<Port> timer_port_;
