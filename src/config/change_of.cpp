@@ -7,6 +7,7 @@ DeviceChange change_of(const Config& config) {
   DeviceChange change;
   change.private_key = config.private_key.clone();
   change.cipher = config.cipher;
+  change.switching = config.switching;
   change.listen_port = config.listen_port;
   change.firewall_mark = config.firewall_mark;
   change.replace_peers = true;

@@ -148,7 +148,7 @@ class Parser {
     bool may_repeat;
     void (Parser::*read)(const IniText& value);
   };
-  static const std::array<Key, 26> keys;
+  static const std::array<Key, 28> keys;
 
   void begin_section(const IniText& name) {
     finish_peer();
@@ -214,6 +214,15 @@ class Parser {
     }
     if (config_.cipher != CipherSuite::None && config_.insecure) {
       warnings_.emplace_back(insecure_, "Insecure = yes allows nothing unless Cipher is \"none\"");
+    }
+    if (config_.mode == DeviceMode::Switched) {
+      if (table_.line != 0 && config_.table.kind != RouteTable::Kind::Off) {
+        throw IniError(table_, "Table is for Mode = tun: on a tap stations are found by asking, not by routes");
+      }
+      config_.table.kind = RouteTable::Kind::Off;
+    }
+    if (switch_key_.line != 0 && config_.mode != DeviceMode::Switched) {
+      throw IniError(switch_key_, "Relay and LinkLocalFrames are for a switch: they need Mode = tap beside them");
     }
     if (has_private_key_) {
       const auto own = public_keys_.find(public_key_of(config_.private_key));
@@ -290,6 +299,7 @@ class Parser {
 
   void read_table(const IniText& value) {
     using Kind = RouteTable::Kind;
+    table_ = value;
     static constexpr std::array<std::pair<std::string_view, RouteTable>, 5> names{{{"auto", {Kind::Auto, 0}},
                                                                                    {"off", {Kind::Off, 0}},
                                                                                    {"default", {Kind::Number, 253}},
@@ -333,8 +343,27 @@ class Parser {
   }
 
   void read_mode(const IniText& value) {
-    if (value.text == "tap") throw IniError(value, "Mode \"tap\" is not available yet: only \"tun\" is");
-    if (value.text != "tun") throw IniError(value, shown(value.text) + " is not a mode: expected \"tun\"");
+    if (value.text != "tun" && value.text != "tap") {
+      throw IniError(value, shown(value.text) + " is not a mode: expected \"tun\" or \"tap\"");
+    }
+    config_.mode = value.text == "tap" ? DeviceMode::Switched : DeviceMode::Routed;
+  }
+
+  static bool read_choice(const IniText& value) {
+    if (value.text != "yes" && value.text != "no") {
+      throw IniError(value, shown(value.text) + " is not a choice: expected \"yes\" or \"no\"");
+    }
+    return value.text == "yes";
+  }
+
+  void read_relay(const IniText& value) {
+    config_.switching.relay = read_choice(value);
+    switch_key_ = value;
+  }
+
+  void read_link_local_frames(const IniText& value) {
+    config_.switching.link_local_frames = read_choice(value);
+    switch_key_ = value;
   }
 
   void read_cipher(const IniText& value) {
@@ -348,10 +377,7 @@ class Parser {
   }
 
   void read_insecure(const IniText& value) {
-    if (value.text != "yes" && value.text != "no") {
-      throw IniError(value, shown(value.text) + " is not a choice: expected \"yes\" or \"no\"");
-    }
-    config_.insecure = value.text == "yes";
+    config_.insecure = read_choice(value);
     insecure_ = value;
   }
 
@@ -438,8 +464,10 @@ class Parser {
   IniText interface_;       ///< its header; line 0 before it
   IniText peer_header_;
   IniText mtu_;
+  IniText table_;
   IniText cipher_;
   IniText insecure_;
+  IniText switch_key_;  ///< the last one that is for a tap alone
   bool has_private_key_ = false;
   bool has_public_key_ = false;  ///< the current peer
   std::unordered_map<PublicKey, IniText> public_keys_;
@@ -448,7 +476,7 @@ class Parser {
   std::vector<IniError> warnings_;
 };
 
-const std::array<Parser::Key, 26> Parser::keys{{
+const std::array<Parser::Key, 28> Parser::keys{{
     {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
     {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
     {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
@@ -464,6 +492,8 @@ const std::array<Parser::Key, 26> Parser::keys{{
     {"Namespace", Section::Interface, false, &Parser::read_namespace},
     {"SocketNamespace", Section::Interface, false, &Parser::read_socket_namespace},
     {"Mode", Section::Interface, false, &Parser::read_mode},
+    {"Relay", Section::Interface, false, &Parser::read_relay},
+    {"LinkLocalFrames", Section::Interface, false, &Parser::read_link_local_frames},
     {"Cipher", Section::Interface, false, &Parser::read_cipher},
     {"Insecure", Section::Interface, false, &Parser::read_insecure},
     {"Offloads", Section::Interface, false, &Parser::read_offloads},

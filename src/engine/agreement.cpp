@@ -74,8 +74,8 @@ void Engine::send_control(Peer& peer, ByteView envelope, const Now& now, Datagra
   if (!sealing.seal(envelope, out)) count_drop(DropReason::BatchFull);
 }
 
-ByteSpan Engine::accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext, const Now& now,
-                                 DatagramSink& out) noexcept {
+ByteSpan Engine::accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext, std::uint8_t traffic_class,
+                                 const Now& now, DatagramSink& out) noexcept {
   const Verdict<Envelope> envelope = parse_envelope(plaintext);
   if (!envelope) {
     count_drop(envelope.error());
@@ -86,8 +86,7 @@ ByteSpan Engine::accept_envelope(Peer& peer, const Session& session, ByteSpan pl
       accept_hello(peer, session, envelope->body, now, out);
       return {};
     case EnvelopeKind::Ethernet:
-      count_drop(DropReason::ModeMismatch);
-      return {};
+      return accept_ethernet(peer, envelope->body, traffic_class, now, out);
     case EnvelopeKind::Fragment:
     case EnvelopeKind::Probe:
     case EnvelopeKind::ProbeAck:
@@ -109,12 +108,6 @@ void Engine::accept_hello(Peer& peer, const Session& session, ByteView body, con
   }
   if (heard.wants_answer) send_hello(peer, now, out);
   send_staged(peer, now, out);
-}
-
-void Engine::set_mode(DeviceMode mode) noexcept {
-  if (mode == mode_) return;
-  mode_ = mode;
-  peers_.for_each([this](Peer& peer) { wipe_sessions(peer); });
 }
 
 }  // namespace culvert

@@ -9,6 +9,7 @@ namespace culvert {
 void Engine::apply(DeviceChange&& change, const Now& now) {
   if (change.private_key) set_private_key(std::move(*change.private_key));
   if (change.cipher) set_cipher(*change.cipher);
+  if (change.switching) set_switching(*change.switching);
 
   // One pass over the prefix table for all who lose their prefixes: a pass for each would take minutes for thousands.
   std::vector<bool> is_named(peers_.slot_count());
@@ -34,6 +35,7 @@ void Engine::apply(DeviceChange&& change, const Now& now) {
 
   std::vector<bool> is_done(is_named.size());
   for (PeerChange& peer_change : change.peers) apply(std::move(peer_change), change.replace_peers, is_done, now);
+  restrict_sources();
 }
 
 void Engine::apply(PeerChange&& change, bool starts_from_nothing, std::vector<bool>& is_done, const Now& now) {

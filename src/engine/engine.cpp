@@ -63,6 +63,7 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
       break;
     case TimerAction::GiveUpHandshake:
       drops_.count(DropReason::StagedExpired, staged_.clear(peer.staged));
+      if (switching_) switching_->ethernet.forget_stations(peer.id);
       events_.push({EventKind::HandshakeAbandoned, peer.id});
       break;
     case TimerAction::PersistentKeepalive:
@@ -130,7 +131,12 @@ void Engine::set_cipher(CipherSuite suite) noexcept {
 
 Peer* Engine::ensure_peer(const PublicKey& key) {
   if (identity() && key == identity_->public_key) return nullptr;
-  return &peers_.ensure(*identity_, key);
+  Peer& peer = peers_.ensure(*identity_, key);
+  if (switching_) {
+    switching_->ethernet.add_port(peer.id);
+    switching_->is_restricted.resize(peers_.slot_count());
+  }
+  return &peer;
 }
 
 const Peer* Engine::find_peer(const PublicKey& key) const noexcept {
@@ -140,7 +146,7 @@ const Peer* Engine::find_peer(const PublicKey& key) const noexcept {
 void Engine::remove_peer(PeerId id) noexcept {
   Peer* peer = peers_.find(id);
   if (!peer) return;
-  prefixes_.remove_all(id);
+  clear_allowed_ips(id);
   forget_peer(id);
 }
 
@@ -150,6 +156,7 @@ void Engine::forget_peer(PeerId id) noexcept {
   wipe_handshake(peer);
   drops_.count(DropReason::StagedExpired, staged_.clear(peer.staged));
   deadlines_.remove(id);
+  if (switching_) switching_->ethernet.remove_port(id);
   peers_.remove(id);
 }
 
@@ -196,6 +203,7 @@ void Engine::set_persistent_keepalive(PeerId id, std::chrono::seconds interval, 
 void Engine::wipe_sessions(Peer& peer) noexcept {
   release(peer.sessions.clear());
   peer.agreement.session_ended();
+  if (switching_) switching_->ethernet.forget_stations(peer.id);
 }
 
 void Engine::wipe_handshake(Peer& peer) noexcept {

@@ -126,7 +126,7 @@ ByteSpan Engine::accept(const Session& opener, const MessageData& message, const
   ByteSpan frame;
   const ByteSpan plaintext = *opened;
   if (is_envelope(plaintext)) {
-    frame = accept_envelope(*peer, *session, plaintext, now, out);
+    frame = accept_envelope(*peer, *session, plaintext, traffic_class, now, out);
   } else if (!plaintext.empty()) {
     peer->timers.data_received(now.time);
     const Verdict<IpHeader> header = parse_ip_header(plaintext);

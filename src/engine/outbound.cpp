@@ -1,16 +1,14 @@
 // From frame to datagram, and everything else that leaves.
 #include "culvert/engine/engine.hpp"
 #include "culvert/forwarding/ip_header.hpp"
+#include "culvert/protocol/envelope.hpp"
 
 namespace culvert {
 namespace {
 
-/// Largest UDP payload over IPv4: 65535 less the IP and UDP headers.
-constexpr std::size_t datagram_size_max = 65507;
-
 /// RFC 6040 section 4.1, normal mode: the congestion field is copied; the rest of the traffic class stays inside.
 std::uint8_t outer_traffic_class(ByteView packet) noexcept {
-  if (packet.empty()) return 0;
+  if (packet.size() < 2) return 0;
   const auto first = std::to_integer<unsigned>(packet[0]);
   const auto second = std::to_integer<unsigned>(packet[1]);
   return static_cast<std::uint8_t>((first >> 4) == 4 ? second & 3 : (second >> 4) & 3);
@@ -19,10 +17,10 @@ std::uint8_t outer_traffic_class(ByteView packet) noexcept {
 }  // namespace
 
 void Engine::on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept {
-  if (mode_ != DeviceMode::Routed) return count_drop(DropReason::ModeMismatch);
+  if (switching_) return on_ethernet_frame(frame, now, out);
   const Verdict<IpHeader> header = parse_ip_header(frame);
   if (!header) return count_drop(header.error());
-  if (frame.size() + limits::data_overhead + limits::padding_multiple > datagram_size_max) {
+  if (frame.size() + limits::data_overhead + limits::padding_multiple > limits::datagram_size_max) {
     return count_drop(DropReason::FrameTooLarge);
   }
   const auto id = prefixes_.find(header->destination);
@@ -42,16 +40,15 @@ void Engine::on_frame(ByteView frame, const Now& now, DatagramSink& out) noexcep
 }
 
 std::optional<Sealing> Engine::admit(ByteView head, std::size_t count, std::size_t bytes, const Now& now) noexcept {
-  if (mode_ != DeviceMode::Routed) return {};
+  if (switching_) return admit_ethernet(head, count, bytes, now);
   const Verdict<IpHeader> header = parse_ip_header(head);
-  if (!header || head.size() + limits::data_overhead + limits::padding_multiple > datagram_size_max) return {};
+  if (!header || head.size() + limits::data_overhead + limits::padding_multiple > limits::datagram_size_max) return {};
   const auto id = prefixes_.find(header->destination);
   if (!id) return {};
   Peer& peer = *peers_.find(*id);
   const Session* session = peer.sessions.current();
   if (!peer.path || !session || !session->can_seal(now.time, count) || !peer.agreement.fits(mode_)) return {};
-  std::optional<Sealing> sealing(
-      begin_sealing(peer, {head.size(), count, bytes, outer_traffic_class(head), true}, now));
+  std::optional<Sealing> sealing(begin_sealing(peer, run_of(head, count, bytes), now));
   schedule(peer, now.time);
   return sealing;
 }
@@ -60,20 +57,29 @@ void Engine::renew(PeerId id, const Now& now, DatagramSink& out) noexcept {
   if (Peer* peer = peers_.find(id)) send_initiation(*peer, false, now, out);
 }
 
+Engine::Run Engine::run_of(ByteView head, std::size_t count, std::size_t bytes) const noexcept {
+  if (head.empty() || !switching_) return {head.size(), count, bytes, outer_traffic_class(head), !head.empty()};
+  const Verdict<EthernetHeader> header = parse_ethernet_header(head);
+  const bool is_ip = header && (header->type == ethertype::ipv4 || header->type == ethertype::ipv6);
+  const std::uint8_t traffic_class = is_ip ? outer_traffic_class(head.subspan(header->length)) : std::uint8_t{0};
+  return {head.size() + envelope_header_size, count, bytes + count * envelope_header_size, traffic_class, true, true};
+}
+
 Sealing Engine::begin_sealing(Peer& peer, const Run& run, const Now& now) noexcept {
   const std::shared_ptr<Session>& session = peer.sessions.share_current();
   const std::uint64_t counter = session->claim_counters(run.count);
   const std::size_t last = run.bytes - (run.count - 1) * run.size;
-  peer.sent_bytes += (run.count - 1) * Session::sealed_size(run.size, mtu_) + Session::sealed_size(last, mtu_);
+  const std::size_t max = plaintext_max();
+  peer.sent_bytes += (run.count - 1) * Session::sealed_size(run.size, max) + Session::sealed_size(last, max);
   peer.timers.any_authenticated_packet_sent();
   peer.timers.any_authenticated_packet_traversal(now.time);
   if (run.is_data) peer.timers.data_sent(now.time, jitter());
-  return {peer.id, session, counter, *peer.path, run.traffic_class, mtu_, session->needs_rekey_on_send(now.time)};
+  return {peer.id,        session, counter, *peer.path, run.traffic_class, max, session->needs_rekey_on_send(now.time),
+          run.is_ethernet};
 }
 
 void Engine::send_frame(Peer& peer, ByteView frame, const Now& now, DatagramSink& out) noexcept {
-  Sealing sealing =
-      begin_sealing(peer, {frame.size(), 1, frame.size(), outer_traffic_class(frame), !frame.empty()}, now);
+  Sealing sealing = begin_sealing(peer, run_of(frame, 1, frame.size()), now);
   if (!sealing.seal(frame, out)) count_drop(DropReason::BatchFull);
   if (sealing.needs_rekey()) send_initiation(peer, false, now, out);
 }

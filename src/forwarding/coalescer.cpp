@@ -1,11 +1,11 @@
 // Decides which frames may leave as one, and turns the headers of the first into those of all.
 #include "culvert/forwarding/coalescer.hpp"
 
-#include <cassert>
 #include <cstring>
 
 #include "culvert/base/endian.hpp"
 #include "culvert/forwarding/checksum.hpp"
+#include "culvert/forwarding/ethernet_header.hpp"
 #include "header_fields.hpp"
 
 namespace culvert {
@@ -22,16 +22,6 @@ bool are_equal(const std::byte* a, const std::byte* b, std::size_t size) noexcep
   return std::memcmp(a, b, size) == 0;
 }
 
-/// The IP version that the layer 2 header in front of `l2_length` announces, 0 for none of both.
-unsigned ethernet_version(ByteView frame, std::size_t l2_length) noexcept {
-  for (std::size_t tag = 12; tag + 2 < l2_length; tag += 4) {
-    const std::uint16_t type = load<Be16>(&frame[tag]);
-    if (type != 0x8100 && type != 0x88a8) return 0;  // IEEE 802.1Q, 802.1ad
-  }
-  const std::uint16_t type = load<Be16>(&frame[l2_length - 2]);
-  return type == 0x0800 ? 4 : type == 0x86dd ? 6 : 0;
-}
-
 std::uint64_t mixed(std::uint64_t hash, std::uint64_t word) noexcept {
   // 2^64 over the golden ratio, as in Fibonacci hashing.
   hash = (hash ^ word) * 0x9e3779b97f4a7c15;
@@ -42,7 +32,6 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t word) noexcept {
 
 Coalescer::Coalescer(const CoalescerSettings& settings, GatheredFrameSink& out) noexcept
     : settings_(settings), out_(out) {
-  assert(settings.l2_length == 0 || settings.l2_length == 14 || settings.l2_length == 18 || settings.l2_length == 22);
   open_.fill(none);
 }
 
@@ -82,11 +71,17 @@ void Coalescer::flush() noexcept {
 
 Coalescer::Facts Coalescer::facts_of(ByteView frame) const noexcept {
   Facts facts;
-  const std::size_t l2_length = settings_.l2_length;
-  if (frame.size() < l2_length + ipv4::header_size || frame.size() > max_frame_length) return facts;
-  const ByteView packet = frame.subspan(l2_length);
+  EthernetHeader ethernet{.length = 0};
+  if (settings_.is_ethernet) {
+    const auto parsed = parse_ethernet_header(frame);
+    if (!parsed) return facts;
+    ethernet = *parsed;
+  }
+  if (frame.size() < ethernet.length + ipv4::header_size || frame.size() > max_frame_length) return facts;
+  facts.ip = static_cast<std::uint16_t>(ethernet.length);
+  const ByteView packet = frame.subspan(facts.ip);
   const unsigned version = byte_at(packet, 0) >> 4;
-  if (l2_length != 0 && version != ethernet_version(frame, l2_length)) return facts;
+  if (settings_.is_ethernet && ethernet.type != (version == 4 ? ethertype::ipv4 : ethertype::ipv6)) return facts;
 
   if (version == 4) {
     facts.is_ip = true;
@@ -96,12 +91,12 @@ Coalescer::Facts Coalescer::facts_of(ByteView frame) const noexcept {
     if (header_size < ipv4::header_size || (fragment & ipv4::fragment_mask) != 0) return facts;
     facts.is_mergeable = header_size == ipv4::header_size && (fragment & ~ipv4::dont_fragment) == 0 &&
                          load<Be16>(&packet[ipv4::total_length]) == packet.size();
-    facts.transport = static_cast<std::uint16_t>(l2_length + header_size);
+    facts.transport = static_cast<std::uint16_t>(facts.ip + header_size);
     read_transport(frame, byte_at(packet, ipv4::protocol), facts);
   } else if (version == 6 && packet.size() >= ipv6::header_size) {
     facts.is_ip = true;
     facts.is_mergeable = load<Be16>(&packet[ipv6::payload_length]) == packet.size() - ipv6::header_size;
-    facts.transport = static_cast<std::uint16_t>(l2_length + ipv6::header_size);
+    facts.transport = static_cast<std::uint16_t>(facts.ip + ipv6::header_size);
     read_transport(frame, byte_at(packet, ipv6::next_header), facts);
   }
   return facts;
@@ -134,13 +129,13 @@ void Coalescer::read_transport(ByteView frame, std::uint8_t protocol, Facts& fac
   facts.payload_size = static_cast<std::uint16_t>(frame.size() - facts.payload);
 }
 
-ByteView Coalescer::addresses_of(ByteView frame, const Facts& facts) const noexcept {
-  const ByteView packet = frame.subspan(settings_.l2_length);
+ByteView Coalescer::addresses_of(ByteView frame, const Facts& facts) noexcept {
+  const ByteView packet = frame.subspan(facts.ip);
   return facts.is_v4 ? packet.subspan(ipv4::addresses, ipv4::addresses_size)
                      : packet.subspan(ipv6::addresses, ipv6::addresses_size);
 }
 
-std::size_t Coalescer::flow_hash(ByteView frame, const Facts& facts) const noexcept {
+std::size_t Coalescer::flow_hash(ByteView frame, const Facts& facts) noexcept {
   std::uint64_t hash = load<Be32>(&frame[facts.transport]);
   for (ByteView rest = addresses_of(frame, facts); !rest.empty(); rest = rest.subspan(sizeof(Be64))) {
     hash = mixed(hash, load<Be64>(rest.data()));
@@ -165,20 +160,20 @@ bool Coalescer::try_append(Group& group, ByteView frame, const Facts& facts) noe
   return true;
 }
 
-bool Coalescer::is_next_of(const Group& group, ByteView frame, const Facts& facts) const noexcept {
+bool Coalescer::is_next_of(const Group& group, ByteView frame, const Facts& facts) noexcept {
   const Facts& head = group.facts;
-  return facts.is_mergeable && facts.is_v4 == head.is_v4 && facts.is_tcp == head.is_tcp &&
+  return facts.is_mergeable && facts.is_v4 == head.is_v4 && facts.is_tcp == head.is_tcp && facts.ip == head.ip &&
          facts.payload == head.payload && facts.payload_size <= head.payload_size &&
          group.length + facts.payload_size <= max_frame_length &&
          group.segments < (facts.is_tcp ? max_pieces : max_udp_segments) &&
-         are_equal(frame.data(), group.head.data(), settings_.l2_length) && has_equal_ip(group, frame) &&
+         are_equal(frame.data(), group.head.data(), facts.ip) && has_equal_ip(group, frame) &&
          are_equal(&frame[facts.transport], &group.head[facts.transport], 4) &&
          (!facts.is_tcp || has_equal_tcp(group, frame));
 }
 
-bool Coalescer::has_equal_ip(const Group& group, ByteView frame) const noexcept {
-  const std::byte* head = &group.head[settings_.l2_length];
-  const std::byte* next = &frame[settings_.l2_length];
+bool Coalescer::has_equal_ip(const Group& group, ByteView frame) noexcept {
+  const std::byte* head = &group.head[group.facts.ip];
+  const std::byte* next = &frame[group.facts.ip];
   if (!group.facts.is_v4) {
     // The first word holds traffic class and flow label.
     return are_equal(head, next, ipv6::payload_length) && head[ipv6::hop_limit] == next[ipv6::hop_limit] &&
@@ -195,7 +190,7 @@ bool Coalescer::has_equal_ip(const Group& group, ByteView frame) const noexcept 
   return load<Be16>(next + ipv4::id) == expected;
 }
 
-bool Coalescer::has_equal_tcp(const Group& group, ByteView frame) const noexcept {
+bool Coalescer::has_equal_tcp(const Group& group, ByteView frame) noexcept {
   const std::size_t header_size = group.facts.payload - group.facts.transport;
   const std::byte* head = &group.head[group.facts.transport];
   const std::byte* next = &frame[group.facts.transport];
@@ -207,11 +202,11 @@ bool Coalescer::has_equal_tcp(const Group& group, ByteView frame) const noexcept
          are_equal(head + tcp::urgent_pointer, next + tcp::urgent_pointer, header_size - tcp::urgent_pointer);
 }
 
-bool Coalescer::has_right_checksums(ByteView frame, const Facts& facts) const noexcept {
+bool Coalescer::has_right_checksums(ByteView frame, const Facts& facts) noexcept {
   constexpr std::uint16_t right = 0xffff;
   if (facts.is_v4) {
     InternetSum sum;
-    sum.add(frame.subspan(settings_.l2_length, ipv4::header_size));
+    sum.add(frame.subspan(facts.ip, ipv4::header_size));
     if (sum.folded() != right) return false;
   }
   const ByteView segment = frame.subspan(facts.transport);
@@ -230,13 +225,13 @@ void Coalescer::close_flows_between(ByteView addresses) noexcept {
   }
 }
 
-VirtioNetHeader Coalescer::unite_headers(const Group& group) const noexcept {
+VirtioNetHeader Coalescer::unite_headers(const Group& group) noexcept {
   const Facts& facts = group.facts;
-  std::byte* ip = &group.head[settings_.l2_length];
+  std::byte* ip = &group.head[group.facts.ip];
   std::byte* transport = &group.head[facts.transport];
   const auto transport_size = static_cast<std::uint16_t>(group.length - facts.transport);
   if (facts.is_v4) {
-    store<Be16>(ip + ipv4::total_length, static_cast<std::uint16_t>(group.length - settings_.l2_length));
+    store<Be16>(ip + ipv4::total_length, static_cast<std::uint16_t>(group.length - facts.ip));
     store<Be16>(ip + ipv4::checksum, std::uint16_t{0});
     InternetSum sum;
     sum.add({ip, ipv4::header_size});

@@ -26,7 +26,7 @@ Verdict<void> Segmenter::begin(const VirtioNetHeader& header, ByteSpan frame, st
   kind_ = Kind::Whole;
   index_ = 0;
   count_ = 0;
-  if (frame.size() <= l2_length) return DropReason::FrameHeader;
+  if (frame.empty() || frame.size() < l2_length) return DropReason::FrameHeader;
   const bool needs_checksum = (header.flags & virtio_net::needs_checksum) != 0;
   if (header.gso_type == virtio_net::gso_none) {
     if (needs_checksum) {
@@ -52,6 +52,7 @@ Verdict<void> Segmenter::begin(const VirtioNetHeader& header, ByteSpan frame, st
   if (!needs_checksum || header.gso_size == 0) return DropReason::OffloadHeader;
 
   ip_ = l2_length;
+  if (frame_.size() == ip_) return DropReason::FrameHeader;
   const unsigned version = byte_at(frame_, ip_) >> 4;
   if (version != 4 && version != 6) return DropReason::FrameHeader;
   is_v4_ = version == 4;

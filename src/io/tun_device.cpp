@@ -1,4 +1,4 @@
-// Creating, reading and writing a TUN device.
+// Creating, reading and writing a TUN or TAP device.
 #include "culvert/io/tun_device.hpp"
 
 #include <fcntl.h>
@@ -93,16 +93,18 @@ std::string name_of(const ifreq& request) {
 
 }  // namespace
 
-TunDevice TunDevice::create(const std::string& name, bool with_offloads, std::size_t queues) {
+TunDevice TunDevice::create(const std::string& name, bool with_offloads, std::size_t queues, DeviceLayer layer) {
   check_name(name);
   const int offload_flag = with_offloads ? IFF_VNET_HDR : 0;
   const int queue_flag = queues > 1 ? IFF_MULTI_QUEUE : 0;
-  const int flags = IFF_TUN | IFF_NO_PI | offload_flag | queue_flag;
+  const int flags = (layer == DeviceLayer::Ethernet ? IFF_TAP : IFF_TUN) | IFF_NO_PI | offload_flag | queue_flag;
   // IFF_TUN_EXCL: without it the kernel would attach to a persistent device somebody else made.
   TunDevice device = attach_queue(name, flags, IFF_TUN_EXCL);
+  device.layer_ = layer;
   if (with_offloads) device.offloads_ = ask_for_offloads(device.fd());
   for (std::size_t number = 1; number < queues; ++number) {
     device.others_.push_back(attach_queue(device.name_, flags, 0));
+    device.others_.back().layer_ = layer;
     device.others_.back().offloads_ = device.offloads_;
   }
   return device;

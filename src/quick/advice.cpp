@@ -77,7 +77,8 @@ std::vector<std::string> advice_on(const Config& config) {
     }
     const std::uint32_t overhead = overhead_over(endpoint.family());
     const auto path = mtu_towards(config, endpoint);
-    if (config.mtu && path && *config.mtu + overhead > *path) {
+    // What a tap carries may be larger: it is cut into pieces.
+    if (config.mode == DeviceMode::Routed && config.mtu && path && *config.mtu + overhead > *path) {
       advice.push_back(at(config, peer) + "MTU " + std::to_string(*config.mtu) + " is more than the " +
                        std::to_string(*path > overhead ? *path - overhead : 0) + " that fit through the way to " +
                        endpoint.to_string());

@@ -55,7 +55,7 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   for (const Prefix& address : config.addresses) out.line("Address", address.to_string());
   out.lines("DNS", config.dns);
   if (config.mtu) out.number("MTU", *config.mtu);
-  if (config.table.kind == RouteTable::Kind::Off) out.line("Table", "off");
+  if (config.table.kind == RouteTable::Kind::Off && config.mode == DeviceMode::Routed) out.line("Table", "off");
   if (config.table.kind == RouteTable::Kind::Number) out.number("Table", config.table.number);
   if (config.save_config) out.line("SaveConfig", "true");
   out.lines("PreUp", config.pre_up);
@@ -64,6 +64,9 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   out.lines("PostDown", config.post_down);
   if (!config.device_namespace.empty()) out.line("Namespace", config.device_namespace);
   if (!config.socket_namespace.empty()) out.line("SocketNamespace", config.socket_namespace);
+  if (config.mode == DeviceMode::Switched) out.line("Mode", "tap");
+  if (!config.switching.relay) out.line("Relay", "no");
+  if (config.switching.link_local_frames) out.line("LinkLocalFrames", "yes");
   if (config.cipher != CipherSuite::ChaCha20Poly1305) out.line("Cipher", to_string(config.cipher));
   if (config.insecure) out.line("Insecure", "yes");
   if (config.busy_poll) out.number("BusyPoll", *config.busy_poll);

@@ -160,6 +160,11 @@ void QuickSetup::run_hooks(const Config& config, std::string_view key, const std
 
 void QuickSetup::decide_mtu(Config& config) const {
   if (config.mtu) return;
+  if (config.mode == DeviceMode::Switched) {
+    // What is larger than the path is cut into pieces, so that a bridge need not lower its MTU.
+    config.mtu = static_cast<std::uint16_t>(default_mtu_of(config.mode));
+    return;
+  }
   const ScopedNamespace inside(socket_namespace_);
   Netlink netlink;
   std::optional<std::uint32_t> outer;

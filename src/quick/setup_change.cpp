@@ -12,10 +12,10 @@
 namespace culvert {
 
 void QuickSetup::complete(const Config& before, Config& wanted) const {
-  if (wanted.device_namespace != before.device_namespace || wanted.socket_namespace != before.socket_namespace ||
+  if (wanted.mode != before.mode || wanted.device_namespace != before.device_namespace || wanted.socket_namespace != before.socket_namespace ||
       wanted.offloads != before.offloads || wanted.queues != before.queues || wanted.busy_poll != before.busy_poll) {
     throw ConfigError(wanted.path, 0, 0,
-                      "Namespace, SocketNamespace, Offloads, Queues and BusyPoll cannot be changed while the tunnel is "
+                      "Mode, Namespace, SocketNamespace, Offloads, Queues and BusyPoll cannot be changed while the tunnel is "
                       "up: culvert down " +
                           name_ + " and culvert up");
   }

@@ -27,7 +27,9 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   };
   const ScopedNamespace inside(where);
   step("create device " + name);
-  TunDevice device = TunDevice::create(name, config.offloads, workers_of(config));
+  TunDevice device = TunDevice::create(
+      name, config.offloads, workers_of(config),
+      config.mode == DeviceMode::Switched ? DeviceLayer::Ethernet : DeviceLayer::Ip);
   Netlink netlink;
   const auto link = netlink.find_link(name);
   if (!link) {
@@ -35,7 +37,7 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
                             "device " + name + " went away during set-up");
   }
   step("set MTU");
-  netlink.set_mtu(link->index, config.mtu.value_or(limits::default_mtu));
+  netlink.set_mtu(link->index, config.mtu.value_or(default_mtu_of(config.mode)));
   const bool with_v6 = has_ipv6(name);
   bool is_v6_left_out = false;
   const auto is_possible = [&](const Prefix& prefix) {
@@ -66,7 +68,7 @@ void change_device(const std::string& name, const NetworkNamespace& where, const
   const auto link = netlink.find_link(name);
   if (!link) throw std::system_error(std::make_error_code(std::errc::no_such_device), "changing device " + name);
   // First, because an MTU below IPv6's least takes away all that is IPv6.
-  const std::uint32_t mtu = wanted.mtu.value_or(limits::default_mtu);
+  const std::uint32_t mtu = wanted.mtu.value_or(default_mtu_of(wanted.mode));
   if (link->mtu != mtu) netlink.set_mtu(link->index, mtu);
   const bool with_v6 = has_ipv6(name);
   const auto is_possible = [with_v6](const Prefix& prefix) { return prefix.address.is_v4() || with_v6; };

@@ -4,12 +4,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "culvert/forwarding/ethernet_header.hpp"
 #include "culvert/forwarding/segmenter.hpp"
 
 namespace culvert {
 namespace {
 
-/// The most an IP packet can be, and so a super-frame.
+/// The most that a Coalescer merges.
 constexpr std::size_t super_frame_max = 65535;
 
 }  // namespace
@@ -22,6 +23,7 @@ void DeviceWriter::set_device(TunDevice* device) {
   if (!device || !device->offloads().tcp) return;
   CoalescerSettings settings;
   settings.udp = device->offloads().udp;
+  settings.is_ethernet = device->layer() == DeviceLayer::Ethernet;
   coalescer_.emplace(settings, static_cast<GatheredFrameSink&>(*this));
   scratch_ = std::make_unique_for_overwrite<std::byte[]>(super_frame_max);
 }
@@ -61,8 +63,14 @@ bool DeviceWriter::write_split(const GatheredFrame& frame) noexcept {
     std::memcpy(scratch_.get() + size, piece.data(), piece.size());
     size += piece.size();
   }
+  std::size_t l2_length = 0;
+  if (device_->layer() == DeviceLayer::Ethernet) {
+    const auto header = parse_ethernet_header(ByteView(scratch_.get(), size));
+    if (!header) return false;
+    l2_length = header->length;
+  }
   Segmenter segmenter;
-  if (!segmenter.begin(frame.header, ByteSpan(scratch_.get(), size), 0)) return false;
+  if (!segmenter.begin(frame.header, ByteSpan(scratch_.get(), size), l2_length)) return false;
   std::size_t taken = 0;
   for (ByteSpan next = segmenter.next(); !next.empty(); next = segmenter.next()) {
     const ByteView piece = next;

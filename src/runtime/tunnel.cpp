@@ -56,6 +56,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
   device_.on_event = [this](const Event& event) { on_event(event); };
   device_.on_device_lost = [this] { restore_tun(); };
   label(config_);
+  device_.engine()->set_mode(config_.mode);
   // Neither port nor mark changes, so nothing can be refused.
   (void)device_.apply(change_of(config_));
   warn_if_insecure(config_);

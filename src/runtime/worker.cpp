@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <system_error>
 
+#include "culvert/forwarding/ethernet_header.hpp"
 #include "culvert/io/clock.hpp"
 #include "rethrow.hpp"
 
@@ -23,8 +24,10 @@ constexpr int batches_per_turn = 4;
 /// Sent at once, while the processor still has them in its cache.
 constexpr std::size_t bytes_per_flush = 60'000;
 /// Larger than any frame, so that a read that fills it cannot happen, and with room for padding behind it.
-constexpr std::size_t frame_size_max = 65536;
-constexpr std::size_t frame_buffer_size = frame_size_max + limits::padding_multiple;
+constexpr std::size_t frame_size_max = 65536 + ethernet_header_size + ethernet_tags_max * ethernet_tag_size;
+/// In front, for the envelope of the first frame; the others write theirs over what was sent before.
+constexpr std::size_t frame_headroom = 16;
+constexpr std::size_t frame_buffer_size = frame_headroom + frame_size_max + limits::padding_multiple;
 /// After an unexpected error, so that one that stays does not eat a core.
 constexpr auto error_pause = std::chrono::milliseconds(20);
 
@@ -132,7 +135,8 @@ Worker::Left Worker::forward_from(TunDevice& device, const Now& now) noexcept {
   Left left = Left::More;
   for (std::size_t frames = 0; frames < frames_per_turn; ++reads) {
     VirtioNetHeader header;
-    const auto size = device.try_read(header, ByteSpan(frame_buffer_).first(frame_size_max));
+    const ByteSpan room = ByteSpan(frame_buffer_).subspan(frame_headroom, frame_size_max);
+    const auto size = device.try_read(header, room);
     if (!size) {
       left = Left::Nothing;
       if (is_would_block(size.error())) break;
@@ -141,7 +145,7 @@ Worker::Left Worker::forward_from(TunDevice& device, const Now& now) noexcept {
       left = Left::Failed;
       break;
     }
-    frames += forward_outbound(header, ByteSpan(frame_buffer_).first(*size), now);
+    frames += forward_outbound(device, header, room.first(*size), now);
     // In a conversation the next frame is the answer to this one: looking for more would only delay it.
     if (reads == 0 && last_reads_ == 1) datagrams_.flush();
   }
@@ -189,8 +193,18 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
   }
 }
 
-std::size_t Worker::forward_outbound(const VirtioNetHeader& header, ByteSpan frame, const Now& now) noexcept {
-  if (const auto verdict = segmenter_.begin(header, frame, 0); !verdict) {
+std::size_t Worker::forward_outbound(const TunDevice& device, const VirtioNetHeader& header, ByteSpan frame,
+                                     const Now& now) noexcept {
+  std::size_t l2_length = 0;
+  if (device.layer() == DeviceLayer::Ethernet) {
+    const auto ethernet = parse_ethernet_header(frame);
+    if (!ethernet) {
+      engine_.take()->count_drop(ethernet.error());
+      return 1;
+    }
+    l2_length = ethernet->length;
+  }
+  if (const auto verdict = segmenter_.begin(header, frame, l2_length); !verdict) {
     engine_.take()->count_drop(verdict.error());
     return 1;
   }

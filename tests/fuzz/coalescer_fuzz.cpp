@@ -61,7 +61,7 @@ void run(Script script) {
   const std::size_t l2_length = l2_lengths[kind % 4];
   GatheredFrames out;
   const CoalescerSettings settings{
-      .tcp4 = (kind & 4) == 0, .tcp6 = (kind & 8) == 0, .udp = (kind & 16) == 0, .l2_length = l2_length};
+      .tcp4 = (kind & 4) == 0, .tcp6 = (kind & 8) == 0, .udp = (kind & 16) == 0, .is_ethernet = l2_length != 0};
   Coalescer coalescer(settings, out);
   std::vector<FlowPacket> flows(4);
   for (std::size_t i = 0; i < flows.size(); ++i) {
@@ -100,7 +100,7 @@ void run(Script script) {
       arrived.push_back(write.frame);
       continue;
     }
-    const auto frames = GatheredFrames::segmented(write, l2_length);
+    const auto frames = GatheredFrames::segmented(write, l2_length != 0);
     require(frames.size() == write.pieces && frames.size() >= 2, "a super-frame stands for what went into it");
     arrived.insert(arrived.end(), frames.begin(), frames.end());
   }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "culvert/forwarding/coalescer.hpp"
+#include "culvert/forwarding/ethernet_header.hpp"
 #include "culvert/forwarding/segmenter.hpp"
 
 namespace culvert {
@@ -24,8 +25,11 @@ class GatheredFrames final : public GatheredFrameSink {
   }
 
   /// The frames that `write` stands for; none when it is not valid.
-  static std::vector<std::vector<std::byte>> segmented(Write write, std::size_t l2_length) {
+  static std::vector<std::vector<std::byte>> segmented(Write write, bool is_ethernet) {
     std::vector<std::vector<std::byte>> frames;
+    const auto ethernet = parse_ethernet_header(write.frame);
+    if (is_ethernet && !ethernet) return frames;
+    const std::size_t l2_length = is_ethernet ? ethernet->length : 0;
     Segmenter segmenter;
     if (!segmenter.begin(write.header, write.frame, l2_length)) return frames;
     for (ByteSpan frame = segmenter.next(); !frame.empty(); frame = segmenter.next()) {

@@ -16,6 +16,8 @@
 #include "culvert/base/endpoint.hpp"
 #include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/keys.hpp"
+#include "culvert/forwarding/ethernet_switch.hpp"
+#include "culvert/protocol/hello.hpp"
 
 namespace culvert {
 
@@ -68,6 +70,8 @@ struct Config {
   bool save_config = false;
   std::string device_namespace;  ///< Namespace; empty: the caller's
   std::string socket_namespace;  ///< SocketNamespace; empty: the caller's
+  DeviceMode mode = DeviceMode::Routed;  ///< Mode = tun or tap
+  SwitchSettings switching;              ///< Relay and LinkLocalFrames, of a tap
   CipherSuite cipher = CipherSuite::ChaCha20Poly1305;
   bool insecure = false;                ///< without it, no Cipher = none
   std::optional<std::uint16_t> queues;  ///< workers and queues of the device, 1 to 64; unset: as the processors allow

@@ -9,6 +9,7 @@
 #include "culvert/base/endpoint.hpp"
 #include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/keys.hpp"
+#include "culvert/forwarding/ethernet_switch.hpp"
 
 namespace culvert {
 
@@ -35,6 +36,7 @@ struct PeerChange {
 struct DeviceChange {
   std::optional<SecretKey> private_key;  ///< zero: taken away
   std::optional<CipherSuite> cipher;    ///< as Engine::set_cipher()
+  std::optional<SwitchSettings> switching;  ///< of a device that is switched
   std::optional<std::uint16_t> listen_port;
   std::optional<std::uint32_t> firewall_mark;  ///< zero: none
   /// Peers not named in `peers` go. Those named start from nothing but keep their sessions and, if none is given, their

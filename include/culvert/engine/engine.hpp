@@ -16,6 +16,7 @@
 #include "culvert/engine/peer_directory.hpp"
 #include "culvert/engine/sealing.hpp"
 #include "culvert/engine/staged_frames.hpp"
+#include "culvert/engine/switching.hpp"
 #include "culvert/forwarding/prefix_table.hpp"
 #include "culvert/protocol/cookie.hpp"
 #include "culvert/protocol/rate_limiter.hpp"
@@ -87,8 +88,10 @@ class Engine {
   [[nodiscard]] CipherSuite cipher() const noexcept { return cipher_; }
 
   /// What frames are: IP packets at first. Another mode ends all sessions.
-  void set_mode(DeviceMode mode) noexcept;
+  void set_mode(DeviceMode mode);
   [[nodiscard]] DeviceMode mode() const noexcept { return mode_; }
+  /// Of a switched device; of no consequence for another.
+  void set_switching(const SwitchSettings& settings) noexcept;
   /// What hellos say from now on that is understood here.
   void set_features(Features features) noexcept { features_ = features; }
   [[nodiscard]] Features features() const noexcept { return features_; }
@@ -116,9 +119,18 @@ class Engine {
   /// From 0 to something: one keepalive is sent at the next on_deadline().
   void set_persistent_keepalive(PeerId id, std::chrono::seconds interval, const Now& now) noexcept;
   /// Moves the prefix here if another peer had it.
-  void add_allowed_ip(PeerId id, const Prefix& prefix) { prefixes_.insert(prefix, id); }
-  void remove_allowed_ip(PeerId id, const Prefix& prefix) noexcept { prefixes_.remove(prefix, id); }
-  void clear_allowed_ips(PeerId id) noexcept { prefixes_.remove_all(id); }
+  void add_allowed_ip(PeerId id, const Prefix& prefix) {
+    prefixes_.insert(prefix, id);
+    restrict_sources();
+  }
+  void remove_allowed_ip(PeerId id, const Prefix& prefix) {
+    prefixes_.remove(prefix, id);
+    restrict_sources();
+  }
+  void clear_allowed_ips(PeerId id) {
+    prefixes_.remove_all(id);
+    restrict_sources();
+  }
 
   /// Continues above a timestamp sent in an earlier life (W-22).
   void restore_timestamp(const Tai64n& last) noexcept { timestamps_.restore(last); }
@@ -129,6 +141,8 @@ class Engine {
 
   [[nodiscard]] const PeerDirectory& peers() const noexcept { return peers_; }
   [[nodiscard]] const PrefixTable& prefixes() const noexcept { return prefixes_; }
+  /// Null unless the device is switched.
+  [[nodiscard]] const EthernetSwitch* ethernet() const noexcept;
   [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
 
  private:
@@ -141,7 +155,10 @@ class Engine {
     std::size_t bytes;
     std::uint8_t traffic_class;
     bool is_data;  ///< an answer is to be expected
+    bool is_ethernet = false;
   };
+  /// `count` frames like `head`, or a keepalive if that is empty.
+  [[nodiscard]] Run run_of(ByteView head, std::size_t count, std::size_t bytes) const noexcept;
   [[nodiscard]] Sealing begin_sealing(Peer& peer, const Run& run, const Now& now) noexcept;
   /// As far as there is a session, and the peer fits; if it turned out not to, they are dropped.
   void send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept;
@@ -158,9 +175,28 @@ class Engine {
   /// Seals an envelope that stands for no frame: like a keepalive, it asks for no answer and begins no handshake.
   void send_control(Peer& peer, ByteView envelope, const Now& now, DatagramSink& out) noexcept;
   /// The frame for the device that is in `plaintext`, or nothing.
-  [[nodiscard]] ByteSpan accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext, const Now& now,
-                                         DatagramSink& out) noexcept;
+  [[nodiscard]] ByteSpan accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext,
+                                         std::uint8_t traffic_class, const Now& now, DatagramSink& out) noexcept;
   void accept_hello(Peer& peer, const Session& session, ByteView body, const Now& now, DatagramSink& out) noexcept;
+
+  // Ethernet, in switching.cpp.
+  [[nodiscard]] std::optional<Sealing> admit_ethernet(ByteView head, std::size_t count, std::size_t bytes,
+                                                      const Now& now) noexcept;
+  void on_ethernet_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept;
+  /// `frame` if it is for the device, too. Lies in an opened message, whose memory reaches beyond it on both sides.
+  [[nodiscard]] ByteSpan accept_ethernet(Peer& peer, ByteSpan frame, std::uint8_t traffic_class, const Now& now,
+                                         DatagramSink& out) noexcept;
+  /// Finds out which peers have AllowedIPs, after these changed.
+  void restrict_sources();
+  [[nodiscard]] Verdict<void> check_source(PeerId peer, const EthernetHeader& header, ByteView frame) const noexcept;
+  [[nodiscard]] bool is_too_large(const EthernetHeader& header, ByteView frame) const noexcept;
+  /// No plaintext is padded beyond it.
+  [[nodiscard]] std::size_t plaintext_max() const noexcept;
+  /// Seals with `seal`, or lets the frame wait for a session.
+  template <class Seal>
+  void deliver(Peer& peer, ByteView frame, const Seal& seal, const Now& now, DatagramSink& out) noexcept;
+  template <class Seal>
+  void flood(SwitchPort from, ByteView frame, const Seal& seal, const Now& now, DatagramSink& out) noexcept;
 
   // Inbound.
   void on_initiation(const Path& from, const MessageInitiation& message, const Now& now, DatagramSink& out) noexcept;
@@ -191,6 +227,7 @@ class Engine {
   CipherSuite cipher_ = CipherSuite::ChaCha20Poly1305;
   DeviceMode mode_ = DeviceMode::Routed;
   Features features_;
+  std::unique_ptr<Switching> switching_;  ///< of a switched device
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<CookieChecker> cookies_;
   Tai64nSource timestamps_;

@@ -17,23 +17,28 @@ namespace culvert {
 class Sealing {
  public:
   Sealing(PeerId peer, std::shared_ptr<Session> session, std::uint64_t counter, const Path& path,
-          std::uint8_t traffic_class, std::size_t mtu, bool needs_rekey) noexcept
+          std::uint8_t traffic_class, std::size_t plaintext_max, bool needs_rekey, bool is_ethernet) noexcept
       : peer_(peer),
         session_(std::move(session)),
         counter_(counter),
         path_(path),
         traffic_class_(traffic_class),
         needs_rekey_(needs_rekey),
-        mtu_(mtu) {}
+        is_ethernet_(is_ethernet),
+        mtu_(plaintext_max) {}
 
   /// Seals the next frame straight into memory of `out`; at most as many as were admitted. False when there is no room.
-  /// A frame that is to be padded is moved.
+  /// A frame that is to be
+  /// padded is moved, as is one of Ethernet.
   bool seal(ByteView frame, DatagramSink& out) noexcept {
+    if (is_ethernet_) return seal_ethernet(frame, out);
     return seal_into(out, frame.size(),
                      [&](std::uint64_t counter, ByteSpan datagram) { session_->seal_with(counter, frame, datagram); });
   }
-  /// The same, but no frame is moved: there is memory behind it, as for Session::seal_with_room().
+  /// The same, but no frame is moved: there is memory behind it, as for Session::seal_with_room(), and in front of an
+  /// Ethernet frame envelope_header_size bytes, which are written over.
   bool seal_with_room(ByteSpan frame, DatagramSink& out) noexcept {
+    if (is_ethernet_) return seal_ethernet_with_room(frame, out);
     return seal_into(out, frame.size(), [&](std::uint64_t counter, ByteSpan datagram) {
       session_->seal_with_room(counter, frame, datagram);
     });
@@ -54,13 +59,17 @@ class Sealing {
     return true;
   }
 
+  bool seal_ethernet(ByteView frame, DatagramSink& out) noexcept;
+  bool seal_ethernet_with_room(ByteSpan frame, DatagramSink& out) noexcept;
+
   PeerId peer_;
   std::shared_ptr<Session> session_;
   std::uint64_t counter_;
   Path path_;
   std::uint8_t traffic_class_;
   bool needs_rekey_;
-  std::size_t mtu_;
+  bool is_ethernet_;
+  std::size_t mtu_;  ///< of the plaintext: nothing is padded beyond it
 };
 
 }  // namespace culvert

@@ -16,8 +16,8 @@ namespace culvert {
 struct CoalescerSettings {
   bool tcp4 = true;
   bool tcp6 = true;
-  bool udp = true;            ///< both families; needs Linux 6.2 (TUN_F_USO4, TUN_F_USO6)
-  std::size_t l2_length = 0;  ///< of the header in front of IP: 0 on a TUN device, 14, 18 or 22 on a TAP device
+  bool udp = true;           ///< both families; needs Linux 6.2 (TUN_F_USO4, TUN_F_USO6)
+  bool is_ethernet = false;  ///< an Ethernet header, tagged or not, stands in front of IP: on a TAP device
 };
 
 /// Keeps the frames of one batch of arrivals and passes them on at flush(). Frames that can be segments of one packet,
@@ -60,6 +60,7 @@ class Coalescer final : public FrameSink {
     bool is_mergeable = false;  ///< fits all rules that concern a single frame; the rest is set only then
     bool is_tcp = false;
     bool is_pushed = false;
+    std::uint16_t ip = 0;
     std::uint16_t transport = 0;
     std::uint16_t payload = 0;
     std::uint16_t payload_size = 0;
@@ -85,15 +86,15 @@ class Coalescer final : public FrameSink {
 
   [[nodiscard]] Facts facts_of(ByteView frame) const noexcept;
   void read_transport(ByteView frame, std::uint8_t protocol, Facts& facts) const noexcept;
-  [[nodiscard]] ByteView addresses_of(ByteView frame, const Facts& facts) const noexcept;
-  [[nodiscard]] std::size_t flow_hash(ByteView frame, const Facts& facts) const noexcept;
-  [[nodiscard]] bool is_next_of(const Group& group, ByteView frame, const Facts& facts) const noexcept;
-  [[nodiscard]] bool has_equal_ip(const Group& group, ByteView frame) const noexcept;
-  [[nodiscard]] bool has_equal_tcp(const Group& group, ByteView frame) const noexcept;
-  [[nodiscard]] bool has_right_checksums(ByteView frame, const Facts& facts) const noexcept;
+  [[nodiscard]] static ByteView addresses_of(ByteView frame, const Facts& facts) noexcept;
+  [[nodiscard]] static std::size_t flow_hash(ByteView frame, const Facts& facts) noexcept;
+  [[nodiscard]] static bool is_next_of(const Group& group, ByteView frame, const Facts& facts) noexcept;
+  [[nodiscard]] static bool has_equal_ip(const Group& group, ByteView frame) noexcept;
+  [[nodiscard]] static bool has_equal_tcp(const Group& group, ByteView frame) noexcept;
+  [[nodiscard]] static bool has_right_checksums(ByteView frame, const Facts& facts) noexcept;
   [[nodiscard]] bool try_append(Group& group, ByteView frame, const Facts& facts) noexcept;
   void close_flows_between(ByteView addresses) noexcept;
-  [[nodiscard]] VirtioNetHeader unite_headers(const Group& group) const noexcept;
+  [[nodiscard]] static VirtioNetHeader unite_headers(const Group& group) noexcept;
 
   const CoalescerSettings settings_;
   GatheredFrameSink& out_;

@@ -1,4 +1,4 @@
-// A TUN device (layer 3) as the kernel gives it to a process: /dev/net/tun.
+// A TUN or TAP device as the kernel gives it to a process: /dev/net/tun.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,12 @@
 #include "culvert/io/unique_fd.hpp"
 
 namespace culvert {
+
+/// What frames are.
+enum class DeviceLayer : std::uint8_t {
+  Ip,        ///< a TUN device: IP packets
+  Ethernet,  ///< a TAP device: Ethernet frames, tags in place, without a checksum behind them
+};
 
 /// What a device passes to this process in one piece, and takes from it.
 struct DeviceOffloads {
@@ -31,12 +37,14 @@ class TunDevice {
   /// `with_offloads`: with all of DeviceOffloads that the kernel has; frames are then to be read with their header.
   /// With `queues` above 1 (128 at most) there is a TunDevice for each in queue(): the kernel spreads flows over them,
   /// and a flow stays where it is, whichever of them its answers are written to.
-  static TunDevice create(const std::string& name, bool with_offloads = false, std::size_t queues = 1);
+  static TunDevice create(const std::string& name, bool with_offloads = false, std::size_t queues = 1,
+                          DeviceLayer layer = DeviceLayer::Ip);
   /// Takes over a descriptor that somebody attached to a TUN device already, with IFF_NO_PI (which cannot be checked)
   /// and without IFF_VNET_HDR. Throws std::system_error if it is none.
   static TunDevice adopt(UniqueFd fd);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] DeviceLayer layer() const noexcept { return layer_; }
   [[nodiscard]] std::size_t queue_count() const noexcept { return 1 + others_.size(); }
   /// Number 0 is this object itself; the others live as long as it.
   [[nodiscard]] TunDevice& queue(std::size_t number) noexcept { return number == 0 ? *this : others_[number - 1]; }
@@ -51,7 +59,7 @@ class TunDevice {
   /// `buffer` to the last byte may have been truncated by the kernel: give it at least MTU + 1 bytes.
   [[nodiscard]] Result<std::size_t> try_read(ByteSpan buffer) noexcept;
   /// The same with the frame's header, which is zero on a device without; the frame may be a super-frame of up to 65535
-  /// bytes.
+  /// bytes behind layer 2.
   [[nodiscard]] Result<std::size_t> try_read(VirtioNetHeader& header, ByteSpan buffer) noexcept;
   /// Writes one frame. Errors as above; EIO while the device is down, EINVAL for what the kernel does not take as a
   /// packet.
@@ -69,6 +77,7 @@ class TunDevice {
   UniqueFd fd_;
   UniqueFd writing_;          ///< of a device with several queues; fd_ only reads then
   mutable std::string name_;  ///< last known
+  DeviceLayer layer_ = DeviceLayer::Ip;
   DeviceOffloads offloads_;
   std::vector<TunDevice> others_;  ///< queues beside this one
 };

@@ -54,6 +54,9 @@ inline constexpr std::size_t staged_frames_max = 128;  ///< per peer; the oldest
 inline constexpr std::size_t padding_multiple = 16;    ///< of plaintext, never beyond the MTU
 inline constexpr std::size_t peers_max = std::size_t{1} << 20;
 inline constexpr std::size_t default_mtu = 1420;
+inline constexpr std::size_t default_ethernet_mtu = 1500;  ///< IEEE 802.3, and what a bridge's other ports have
+/// Largest UDP payload over IPv4: 65535 less the IP and UDP headers.
+inline constexpr std::size_t datagram_size_max = 65507;
 inline constexpr std::size_t data_overhead = 32;  ///< transport header and tag
 
 /// Traffic class of handshake datagrams: DSCP AF41, as the reference code sends them.

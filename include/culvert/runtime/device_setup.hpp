@@ -11,6 +11,7 @@
 #include "culvert/io/netlink.hpp"
 #include "culvert/io/tun_device.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/protocol/limits.hpp"
 
 namespace culvert {
 
@@ -31,6 +32,11 @@ struct DeviceSetup {
 /// std::system_error, with a part of it done.
 void change_device(const std::string& name, const NetworkNamespace& where, const Config& before,
                    std::uint32_t table_before, const Config& wanted, std::uint32_t wanted_table);
+
+/// The MTU of a device whose file has none and for which none was found better.
+[[nodiscard]] constexpr std::uint32_t default_mtu_of(DeviceMode mode) noexcept {
+  return mode == DeviceMode::Switched ? limits::default_ethernet_mtu : limits::default_mtu;
+}
 
 /// How many processors this process may run on.
 [[nodiscard]] std::size_t processors_allowed();

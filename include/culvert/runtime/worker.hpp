@@ -68,7 +68,8 @@ class Worker {
   /// What a source has after its turn.
   enum class Left { Nothing, More, Lost, Failed };
   [[nodiscard]] Left forward_from(TunDevice& device, const Now& now) noexcept;
-  [[nodiscard]] std::size_t forward_outbound(const VirtioNetHeader& header, ByteSpan frame, const Now& now) noexcept;
+  [[nodiscard]] std::size_t forward_outbound(const TunDevice& device, const VirtioNetHeader& header, ByteSpan frame,
+                                             const Now& now) noexcept;
   void forward_inbound(const ReceivedDatagram& datagram, const Now& now) noexcept;
   [[nodiscard]] ByteSpan take_run(ByteSpan datagrams, std::size_t segment_size, std::size_t& count) noexcept;
   void open_run(const ReceivedDatagram& datagram, std::size_t count, const Now& now) noexcept;

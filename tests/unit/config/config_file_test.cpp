@@ -394,10 +394,30 @@ TEST(ParseConfig, namespaces_are_names_paths_or_processes) {
   EXPECT_THROW((void)parse(interface_with("Namespace = " + std::string(256, '-'))), ConfigError);
 }
 
-TEST(ParseConfig, mode_is_tun) {
-  EXPECT_NO_THROW((void)parse(interface_with("Mode = tun")));
-  expect_interface_error("Mode = tap", 8, "Mode \"tap\" is not available yet: only \"tun\" is");
-  expect_interface_error("Mode = bridge", 8, "'bridge' is not a mode: expected \"tun\"");
+TEST(ParseConfig, mode_is_tun_or_tap) {
+  EXPECT_EQ(parse(interface_with("")).mode, DeviceMode::Routed);
+  EXPECT_EQ(parse(interface_with("Mode = tun")).mode, DeviceMode::Routed);
+  EXPECT_EQ(parse(interface_with("Mode = tap")).mode, DeviceMode::Switched);
+  expect_interface_error("Mode = bridge", 8, "'bridge' is not a mode: expected \"tun\" or \"tap\"");
+}
+
+TEST(ParseConfig, a_tap_makes_no_routes) {
+  EXPECT_EQ(parse(interface_with("Mode = tap")).table.kind, RouteTable::Kind::Off);
+  EXPECT_NO_THROW((void)parse(interface_with("Mode = tap\nTable = off")));
+  EXPECT_THROW((void)parse(interface_with("Mode = tap\nTable = auto")), ConfigError);
+  EXPECT_THROW((void)parse(interface_with("Table = 7\nMode = tap")), ConfigError);
+}
+
+TEST(ParseConfig, relay_and_link_local_frames_are_choices_of_a_tap) {
+  const Config plain = parse(interface_with("Mode = tap"));
+  EXPECT_TRUE(plain.switching.relay);
+  EXPECT_FALSE(plain.switching.link_local_frames);
+  const Config other = parse(interface_with("Mode = tap\nRelay = no\nLinkLocalFrames = yes"));
+  EXPECT_FALSE(other.switching.relay);
+  EXPECT_TRUE(other.switching.link_local_frames);
+  expect_interface_error("Relay = maybe", 9, "'maybe' is not a choice: expected \"yes\" or \"no\"");
+  expect_interface_error("LinkLocalFrames = 1", 19, "'1' is not a choice: expected \"yes\" or \"no\"");
+  expect_interface_error("Relay = no", 9, "Relay and LinkLocalFrames are for a switch: they need Mode = tap beside them");
 }
 
 TEST(ParseConfig, cipher_is_one_of_three) {

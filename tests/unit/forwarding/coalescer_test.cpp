@@ -38,7 +38,7 @@ class Batch {
   [[nodiscard]] std::vector<std::size_t> counts() const {
     std::vector<std::size_t> result;
     for (const auto& write : out.writes) {
-      result.push_back(GatheredFrames::segmented(write, settings_.l2_length).size());
+      result.push_back(GatheredFrames::segmented(write, settings_.is_ethernet).size());
     }
     return result;
   }
@@ -46,7 +46,7 @@ class Batch {
   [[nodiscard]] std::vector<Bytes> arrived() const {
     std::vector<Bytes> result;
     for (const auto& write : out.writes) {
-      for (Bytes& frame : GatheredFrames::segmented(write, settings_.l2_length)) result.push_back(std::move(frame));
+      for (Bytes& frame : GatheredFrames::segmented(write, settings_.is_ethernet)) result.push_back(std::move(frame));
     }
     return result;
   }
@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(Coalescer, MergeEachKind,
 
 TEST_P(MergeEachKind, merges_what_follows_into_one_super_frame) {
   const FlowPacket whole = packet(250);
-  Batch batch({.l2_length = l2_length()});
+  Batch batch({.is_ethernet = l2_length() != 0});
   for (const FlowPacket& segment : whole.segments(100)) batch.put(segment);
   batch.flush();
   ASSERT_EQ(batch.out.writes.size(), 1U);
@@ -110,7 +110,7 @@ TEST_P(MergeEachKind, merges_what_follows_into_one_super_frame) {
 }
 
 TEST_P(MergeEachKind, leaves_a_frame_alone_as_it_is) {
-  Batch batch({.l2_length = l2_length()});
+  Batch batch({.is_ethernet = l2_length() != 0});
   Bytes frame = packet(100).build();
   frame[packet(100).checksum_field()] ^= std::byte{1};  // whoever receives it is to see that it is broken
   batch.put(frame);
@@ -126,8 +126,9 @@ TEST_P(MergeEachKind, merges_only_what_it_is_allowed_to) {
   const CoalescerSettings only{.tcp4 = first.is_tcp && first.is_v4,
                                .tcp6 = first.is_tcp && !first.is_v4,
                                .udp = !first.is_tcp,
-                               .l2_length = l2_length()};
-  const CoalescerSettings others{.tcp4 = !only.tcp4, .tcp6 = !only.tcp6, .udp = !only.udp, .l2_length = l2_length()};
+                               .is_ethernet = l2_length() != 0};
+  const CoalescerSettings others{
+      .tcp4 = !only.tcp4, .tcp6 = !only.tcp6, .udp = !only.udp, .is_ethernet = l2_length() != 0};
   const std::vector<FlowPacket> packets{first, first.next(100)};
   EXPECT_THAT(counts_of(packets, only), ElementsAre(2));
   EXPECT_THAT(counts_of(packets, others), ElementsAre(1, 1));
@@ -141,7 +142,7 @@ TEST_P(MergeEachKind, merges_nothing_over_a_broken_checksum) {
   for (std::size_t broken = 0; broken < 3; ++broken) {
     std::vector<Bytes> frames{first.build(), second.build(), third.build()};
     frames[broken].back() ^= std::byte{1};
-    EXPECT_EQ(counts_of(frames, {.l2_length = l2_length()}), expected[broken]) << broken;
+    EXPECT_EQ(counts_of(frames, {.is_ethernet = l2_length() != 0}), expected[broken]) << broken;
   }
 }
 
@@ -150,15 +151,15 @@ TEST_P(MergeEachKind, never_exceeds_what_a_packet_can_say_of_its_length) {
   std::vector<FlowPacket> packets{first};
   while (packets.size() < 100) packets.push_back(packets.back().next(1400));
   const std::size_t most = (65535 - first.header_size()) / 1400;
-  EXPECT_THAT(counts_of(packets, {.l2_length = l2_length()}), ElementsAre(most, most, 100 - 2 * most));
+  EXPECT_THAT(counts_of(packets, {.is_ethernet = l2_length() != 0}), ElementsAre(most, most, 100 - 2 * most));
 }
 
 TEST_P(MergeEachKind, fills_a_super_frame_to_the_last_byte) {
   const FlowPacket first = packet(30000);
   const FlowPacket second = first.next(30000);
   const std::size_t rest = 65535 - first.header_size() - 60000;
-  EXPECT_THAT(counts_of({first, second, second.next(rest)}, {.l2_length = l2_length()}), ElementsAre(3));
-  EXPECT_THAT(counts_of({first, second, second.next(rest + 1)}, {.l2_length = l2_length()}), ElementsAre(2, 1));
+  EXPECT_THAT(counts_of({first, second, second.next(rest)}, {.is_ethernet = l2_length() != 0}), ElementsAre(3));
+  EXPECT_THAT(counts_of({first, second, second.next(rest + 1)}, {.is_ethernet = l2_length() != 0}), ElementsAre(2, 1));
 }
 
 /// What may differ between two frames that follow each other, and whether they are merged.
@@ -545,7 +546,7 @@ TEST_P(MergeEachEthernetByte, is_equal_in_frames_that_are_merged) {
   for (std::size_t i = 0; i < GetParam(); ++i) {
     FlowPacket second = first.next(100);
     second.l2[i] ^= std::byte{1};
-    EXPECT_THAT(counts_of({first, second}, {.l2_length = GetParam()}), ElementsAre(1, 1)) << i;
+    EXPECT_THAT(counts_of({first, second}, {.is_ethernet = true}), ElementsAre(1, 1)) << i;
   }
 }
 
@@ -554,10 +555,10 @@ TEST_P(MergeEachEthernetByte, announces_the_family_that_is_merged) {
   for (std::size_t i = 12; i < GetParam(); i += 4) {
     first.l2 = FlowPacket::ethernet(GetParam(), true);
     store<Be16>(&first.l2[i], std::uint16_t{0x88b5});
-    EXPECT_THAT(counts_of({first, first.next(100)}, {.l2_length = GetParam()}), ElementsAre(1, 1)) << i;
+    EXPECT_THAT(counts_of({first, first.next(100)}, {.is_ethernet = true}), ElementsAre(1, 1)) << i;
   }
   first.l2 = FlowPacket::ethernet(GetParam(), false);
-  EXPECT_THAT(counts_of({first, first.next(100)}, {.l2_length = GetParam()}), ElementsAre(1, 1));
+  EXPECT_THAT(counts_of({first, first.next(100)}, {.is_ethernet = true}), ElementsAre(1, 1));
 }
 
 /// Some flows that send runs of segments, single frames, repetitions and broken ones, in random order.
@@ -637,7 +638,7 @@ TEST(Coalescer, of_random_flows_gives_back_every_byte_in_order_when_segmented) {
     for (std::uint64_t seed = 1; seed <= 150; ++seed) {
       SCOPED_TRACE("seed " + std::to_string(seed) + " l2 " + std::to_string(l2_length));
       RandomFlows flows(seed, l2_length);
-      Batch batch({.l2_length = l2_length});
+      Batch batch({.is_ethernet = l2_length != 0});
       for (std::size_t frames = flows.below(400); frames > 0; --frames) {
         batch.put(flows.next());
         if (flows.below(200) == 0) batch.flush();

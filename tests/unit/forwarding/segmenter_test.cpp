@@ -263,8 +263,16 @@ TEST(Segmenter, serves_one_super_frame_after_the_other) {
 }
 
 TEST(SegmenterRefuses, a_frame_that_ends_in_its_layer_2_header) {
-  expect_refused({}, Bytes(14), DropReason::FrameHeader, 14);
+  expect_refused({}, Bytes(13), DropReason::FrameHeader, 14);
   expect_refused({}, {}, DropReason::FrameHeader);
+}
+
+TEST(SegmenterRefuses, a_super_frame_that_ends_behind_its_layer_2_header) {
+  const VirtioNetHeader header{
+      .flags = virtio_net::needs_checksum, .gso_type = virtio_net::gso_tcp4, .gso_size = 100, .checksum_start = 34};
+  expect_refused(header, Bytes(14), DropReason::FrameHeader, 14);
+  // By itself it is a frame: there is nothing in it.
+  EXPECT_EQ(segmented({}, Bytes(14), 14), std::vector<Bytes>{Bytes(14)});
 }
 
 TEST(SegmenterRefuses, a_checksum_outside_of_a_single_frame) {

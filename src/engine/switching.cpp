@@ -1,0 +1,161 @@
+// Ethernet frames between the local device and the peers.
+#include "culvert/engine/switching.hpp"
+
+#include "culvert/engine/engine.hpp"
+#include "culvert/forwarding/ip_header.hpp"
+#include "culvert/protocol/envelope.hpp"
+
+namespace culvert {
+namespace {
+
+bool is_ip(const EthernetHeader& header) noexcept {
+  return header.type == ethertype::ipv4 || header.type == ethertype::ipv6;
+}
+
+/// What a host says that has no address yet, and what never leaves a link.
+bool may_have_anyone(const Address& source) noexcept {
+  if (source.is_unspecified()) return true;
+  return !source.is_v4() && source.bytes()[0] == std::byte{0xfe} &&
+         (source.bytes()[1] & std::byte{0xc0}) == std::byte{0x80};
+}
+
+}  // namespace
+
+void Engine::set_mode(DeviceMode mode) {
+  if (mode == mode_) return;
+  mode_ = mode;
+  switching_.reset();
+  if (mode == DeviceMode::Switched) {
+    std::array<std::uint64_t, 2> hash_key;
+    random_.fill(std::as_writable_bytes(std::span(hash_key)));
+    switching_ = std::make_unique<Switching>(hash_key);
+  }
+  peers_.for_each([this](Peer& peer) {
+    wipe_sessions(peer);
+    if (switching_) switching_->ethernet.add_port(peer.id);
+  });
+  restrict_sources();
+}
+
+void Engine::set_switching(const SwitchSettings& settings) noexcept {
+  if (switching_) switching_->ethernet.set(settings);
+}
+
+const EthernetSwitch* Engine::ethernet() const noexcept {
+  return switching_ ? &switching_->ethernet : nullptr;
+}
+
+void Engine::restrict_sources() {
+  if (!switching_) return;
+  std::vector<bool>& is_restricted = switching_->is_restricted;
+  is_restricted.assign(peers_.slot_count(), false);
+  prefixes_.for_each([&](const Prefix&, PeerId peer) { is_restricted[peer.value()] = true; });
+}
+
+std::size_t Engine::plaintext_max() const noexcept {
+  return switching_ ? envelope_header_size + ethernet_header_size + mtu_ : mtu_;
+}
+
+bool Engine::is_too_large(const EthernetHeader& header, ByteView frame) const noexcept {
+  return frame.size() > header.length + mtu_ ||
+         envelope_header_size + frame.size() + limits::data_overhead + limits::padding_multiple >
+             limits::datagram_size_max;
+}
+
+std::optional<Sealing> Engine::admit_ethernet(ByteView head, std::size_t count, std::size_t bytes,
+                                              const Now& now) noexcept {
+  const Verdict<EthernetHeader> header = parse_ethernet_header(head);
+  if (!header || is_too_large(*header, head)) return {};
+  const auto decision = switching_->ethernet.decide({}, *header, now.time);
+  if (!decision || decision->is_flood) return {};
+  Peer& peer = *peers_.find(decision->to.peer());
+  const Session* session = peer.sessions.current();
+  if (!peer.path || !session || !session->can_seal(now.time, count) || !peer.agreement.fits(mode_)) return {};
+  std::optional<Sealing> sealing(begin_sealing(peer, run_of(head, count, bytes), now));
+  schedule(peer, now.time);
+  return sealing;
+}
+
+void Engine::on_ethernet_frame(ByteView frame, const Now& now, DatagramSink& out) noexcept {
+  const Verdict<EthernetHeader> header = parse_ethernet_header(frame);
+  if (!header) return count_drop(header.error());
+  if (is_too_large(*header, frame)) return count_drop(DropReason::FrameTooLarge);
+  const auto decision = switching_->ethernet.decide({}, *header, now.time);
+  if (!decision) return count_drop(decision.error());
+  const auto seal = [&](Sealing& sealing) { return sealing.seal(frame, out); };
+  if (decision->is_flood) {
+    flood({}, frame, seal, now, out);
+  } else {
+    deliver(*peers_.find(decision->to.peer()), frame, seal, now, out);
+  }
+}
+
+ByteSpan Engine::accept_ethernet(Peer& peer, ByteSpan frame, std::uint8_t traffic_class, const Now& now,
+                                 DatagramSink& out) noexcept {
+  const auto drop = [this](DropReason reason) {
+    count_drop(reason);
+    return ByteSpan();
+  };
+  if (!switching_) return drop(DropReason::ModeMismatch);
+  peer.timers.data_received(now.time);
+  const Verdict<EthernetHeader> header = parse_ethernet_header(frame);
+  if (!header) return drop(header.error());
+  if (is_too_large(*header, frame)) return drop(DropReason::FrameTooLarge);
+  if (switching_->is_restricted[peer.id.value()]) {
+    if (const auto allowed = check_source(peer.id, *header, frame); !allowed) return drop(allowed.error());
+  }
+  const ByteSpan payload = frame.subspan(header->length);
+  if (is_ip(*header) && parse_ip_header(payload)) {
+    if (const auto merged = decapsulate_ecn(traffic_class, payload); !merged) return drop(merged.error());
+  }
+  const auto decision = switching_->ethernet.decide(peer.id, *header, now.time);
+  if (!decision) return drop(decision.error());
+  // The envelope lies in front of the frame, and behind it what was its tag.
+  const auto seal = [&](Sealing& sealing) { return sealing.seal_with_room(frame, out); };
+  if (decision->is_flood) {
+    flood(peer.id, frame, seal, now, out);
+    return frame;
+  }
+  if (decision->to.is_local()) return frame;
+  deliver(*peers_.find(decision->to.peer()), frame, seal, now, out);
+  return {};
+}
+
+Verdict<void> Engine::check_source(PeerId peer, const EthernetHeader& header, ByteView frame) const noexcept {
+  // Some stations take off any number of tags, and would see what was not looked at.
+  if (ethertype::is_tag(header.type)) return DropReason::SourceNotAllowed;
+  const auto source = claimed_address(header, frame);
+  if (!source) return source.error();
+  if (!*source || may_have_anyone(**source) || prefixes_.find(**source) == peer) return {};
+  return DropReason::SourceNotAllowed;
+}
+
+template <class Seal>
+void Engine::deliver(Peer& peer, ByteView frame, const Seal& seal, const Now& now, DatagramSink& out) noexcept {
+  if (!peer.path) return count_drop(DropReason::NoEndpoint);
+  const Session* session = peer.sessions.current();
+  const bool has_session = session && session->can_seal(now.time);
+  if (has_session && peer.agreement.fits(mode_)) {
+    Sealing sealing = begin_sealing(peer, run_of(frame, 1, frame.size()), now);
+    if (!seal(sealing)) count_drop(DropReason::BatchFull);
+    if (sealing.needs_rekey()) send_initiation(peer, false, now, out);
+    return schedule(peer, now.time);
+  }
+  if (has_session && !peer.agreement.is_open()) return count_drop(DropReason::ModeMismatch);
+  drops_.count(DropReason::StagedOverflow, staged_.push(peer.staged, frame));
+  if (!has_session) send_initiation(peer, false, now, out);
+}
+
+template <class Seal>
+void Engine::flood(SwitchPort from, ByteView frame, const Seal& seal, const Now& now, DatagramSink& out) noexcept {
+  bool goes_somewhere = !from.is_local();
+  peers_.for_each([&](Peer& peer) {
+    // Who was never heard of and has no Endpoint is on nobody's LAN yet.
+    if (!peer.path || !switching_->ethernet.floods(from, peer.id)) return;
+    goes_somewhere = true;
+    deliver(peer, frame, seal, now, out);
+  });
+  if (!goes_somewhere) count_drop(DropReason::NoPeer);
+}
+
+}  // namespace culvert
