@@ -253,7 +253,7 @@ def known():
     """All systems by the name they are chosen by, in the order of the table."""
     found = [
         BareVeth("veth", "bare veth"),
-        Culvert("culvert", "culvert, ChaCha20-Poly1305"),
+        Culvert("culvert", "culvert, ChaCha20-Poly1305", ["Cipher = chacha20-poly1305"]),
         Culvert("culvert-aes", "culvert, AES-256-GCM", ["Cipher = aes-256-gcm"]),
         Culvert("culvert-none", "culvert, no cipher", ["Cipher = none", "Insecure = yes"]),
         WireGuardGo("wireguard-go", "wireguard-go (Debian)"),

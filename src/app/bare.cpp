@@ -59,6 +59,7 @@ int bare_command(const std::string& name, bool foreground) {
   });
   TunDevice tun = open_tun(name);
   Device device(io, NetworkNamespace::current(), 0, 0);
+  device.engine()->set_cipher(CipherChoice::automatic());
   device.on_device_lost = [&io, &name] {
     spdlog::info("device {} was deleted", name);
     io.stop();

@@ -154,7 +154,7 @@ class Run {
   Reload prepare_reload(const std::string& path) {
     Reload reload;
     reload.wanted = read_config_file(path);
-    check_cipher(reload.wanted, is_usable(reload.wanted.cipher));
+    check_cipher(reload.wanted, is_usable(reload.wanted.cipher.suite()));
     reload.present.file = &tunnel_->config();
     setup_.complete(tunnel_->config(), reload.wanted);
     setup_.look(reload.present);

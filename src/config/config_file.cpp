@@ -367,12 +367,13 @@ class Parser {
   }
 
   void read_cipher(const IniText& value) {
-    const auto suite = cipher_suite_of(value.text);
-    if (!suite) {
-      throw IniError(
-          value, shown(value.text) + " is not a cipher: expected \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
+    const auto choice = cipher_choice_of(value.text);
+    if (!choice) {
+      throw IniError(value, shown(value.text) +
+                                " is not a cipher: expected \"auto\", \"chacha20-poly1305\", \"aes-256-gcm\" or "
+                                "\"none\"");
     }
-    config_.cipher = *suite;
+    config_.cipher = *choice;
     cipher_ = value;
   }
 

@@ -58,20 +58,24 @@ void Engine::attend_agreement(Peer& peer, const Now& now, DatagramSink& out) noe
 }
 
 void Engine::send_hello(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  Session* const session = peer.sessions.current();
+  if (!session) return;
   HelloMessage hello;
   hello.answers = peer.agreement.has_heard();
   hello.mode = mode_;
-  hello.suites = {cipher_};
+  hello.suites = session->suites();
   hello.features = features_;
-  send_control(peer, build_hello(hello), now, out);
+  if (send_control(peer, build_hello(hello), now, out)) session->offered();
 }
 
-void Engine::send_control(Peer& peer, ByteView envelope, const Now& now, DatagramSink& out) noexcept {
+bool Engine::send_control(Peer& peer, ByteView envelope, const Now& now, DatagramSink& out) noexcept {
   // Nothing is begun for its sake: without a session there is nobody to tell.
   const Session* session = peer.sessions.current();
-  if (!peer.path || !session || !session->can_seal(now.time)) return;
+  if (!peer.path || !session || !session->can_seal(now.time)) return false;
   Sealing sealing = begin_sealing(peer, Run{envelope.size(), 1, envelope.size(), 0, false}, now);
-  if (!sealing.seal(envelope, out)) count_drop(DropReason::BatchFull);
+  const bool is_sealed = sealing.seal(envelope, out);
+  if (!is_sealed) count_drop(DropReason::BatchFull);
+  return is_sealed;
 }
 
 ByteSpan Engine::accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext, std::uint8_t traffic_class,
@@ -101,12 +105,14 @@ void Engine::accept_hello(Peer& peer, const Session& session, ByteView body, con
   const Verdict<HelloMessage> hello = parse_hello(body);
   if (!hello) return count_drop(hello.error());
   // One that was under way while the session was replaced: in the new one its sender says hello again.
-  if (&session != peer.sessions.current()) return;
+  Session* const current = peer.sessions.current();
+  if (&session != current) return;
   const Agreement::Heard heard = peer.agreement.heard(*hello);
   if (heard.is_first) {
     events_.push({peer.agreement.fits(mode_) ? EventKind::Agreed : EventKind::ModeMismatch, peer.id});
   }
   if (heard.wants_answer) send_hello(peer, now, out);
+  current->agree(hello->suites);
   send_staged(peer, now, out);
 }
 

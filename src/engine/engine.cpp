@@ -123,9 +123,11 @@ void Engine::set_private_key(SecretKey key) {
   identity_ = std::move(identity);
 }
 
-void Engine::set_cipher(CipherSuite suite) noexcept {
-  if (suite == cipher_) return;
-  cipher_ = suite;
+void Engine::set_cipher(CipherChoice choice) noexcept {
+  if (choice == cipher_) return;
+  cipher_ = choice;
+  second_suite_.reset();
+  if (choice.is_auto() && is_usable(CipherSuite::Aes256Gcm)) second_suite_ = CipherSuite::Aes256Gcm;
   peers_.for_each([this](Peer& peer) { wipe_sessions(peer); });
 }
 

@@ -60,7 +60,7 @@ void Engine::on_response(const Path& from, const MessageResponse& message, const
   const Verdict<void> consumed = peer->handshake.consume_response(message);
   if (!consumed) return count_drop(consumed.error());
 
-  release(peer->sessions.add_as_initiator(peer->handshake.derive_session(now.time, cipher_)));
+  release(peer->sessions.add_as_initiator(peer->handshake.derive_session(now.time, cipher_.suite(), second_suite_)));
   peer->timers.session_derived(now.time);
   authenticated_packet_received(*peer, from, sizeof message, now);
   session_confirmed(*peer, now);
@@ -104,11 +104,13 @@ ByteSpan Engine::accept(const Session& opener, const MessageData& message, const
   Peer* peer = peers_.find(message.receiver);
   Session* session = peer ? peer->sessions.find(message.receiver) : nullptr;
   if (session != &opener) return drop(DropReason::UnknownIndex);
-  if (!opened) {
-    if (opened.error() == DropReason::CipherMismatch && session->is_first_mismatch()) {
+  const bool is_expected = session->expects(message.suite);
+  if (!opened || !is_expected) {
+    const DropReason reason = is_expected ? opened.error() : DropReason::CipherMismatch;
+    if (reason == DropReason::CipherMismatch && session->is_first_mismatch()) {
       events_.push({EventKind::CipherMismatch, peer->id});
     }
-    return drop(opened.error());
+    return drop(reason);
   }
   if (!session->accepts(message.counter)) return drop(DropReason::Replay);
 

@@ -146,7 +146,7 @@ void Engine::send_response(Peer& peer, const Now& now, DatagramSink& out) noexce
     peer.answer.clear();
     return count_drop(DropReason::HandshakeAuthentication);
   }
-  std::unique_ptr<Session> session = peer.answer.derive_session(now.time, cipher_);
+  std::unique_ptr<Session> session = peer.answer.derive_session(now.time, cipher_.suite(), second_suite_);
   release(peer.sessions.add_as_responder(std::move(session)));
   peer.timers.session_derived(now.time);
   const ByteSpan bytes = std::as_writable_bytes(std::span(&message, 1));

@@ -149,15 +149,21 @@ std::string_view transport_label(CipherSuite suite) noexcept {
   return {};
 }
 
-std::unique_ptr<Session> Handshake::derive_session(Timestamp now, CipherSuite suite) {
+std::unique_ptr<Session> Handshake::derive_session(Timestamp now, CipherSuite suite,
+                                                   std::optional<CipherSuite> second) {
   const bool is_initiator = state_ == HandshakeState::ConsumedResponse;
   if (!is_initiator && state_ != HandshakeState::CreatedResponse) return nullptr;
-  SymmetricKey from_initiator;
-  SymmetricKey from_responder;
-  noise_->split(from_initiator, from_responder, transport_label(suite));
-  Session::Keys keys = is_initiator ? Session::Keys{std::move(from_initiator), std::move(from_responder), suite}
-                                    : Session::Keys{std::move(from_responder), std::move(from_initiator), suite};
-  auto session = std::make_unique<Session>(std::move(keys), is_initiator, local_, remote_, now);
+  const auto keys_of = [&](CipherSuite of) {
+    Session::Keys keys;
+    keys.suite = of;
+    SymmetricKey& from_initiator = is_initiator ? keys.sending : keys.receiving;
+    SymmetricKey& from_responder = is_initiator ? keys.receiving : keys.sending;
+    noise_->split(from_initiator, from_responder, transport_label(of));
+    return keys;
+  };
+  std::optional<Session::Keys> second_keys;
+  if (second) second_keys = keys_of(*second);
+  auto session = std::make_unique<Session>(keys_of(suite), is_initiator, local_, remote_, now, std::move(second_keys));
   clear();
   return session;
 }

@@ -9,13 +9,16 @@
 
 namespace culvert {
 
-Session::Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth)
-    : sending_(keys.suite, std::move(keys.sending)),
-      receiving_(keys.suite, std::move(keys.receiving)),
+Session::Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth,
+                 std::optional<Keys> second)
+    : first_(std::move(keys)),
       local_(local),
       remote_(remote),
       birth_(birth),
-      is_initiator_(is_initiator) {}
+      suite_(first_.sending.suite()),
+      is_initiator_(is_initiator) {
+  if (second) second_.emplace(std::move(*second));
+}
 
 bool Session::can_seal(Timestamp now, std::size_t count) const noexcept {
   return now - birth_ < limits::reject_after_time && sending_counter_ < limits::reject_after_messages &&
@@ -39,13 +42,13 @@ std::size_t Session::sealed_size(std::size_t frame, std::size_t mtu) noexcept {
 }
 
 void Session::seal(ByteView frame, ByteSpan out) noexcept {
-  seal_with(claim_counters(1), frame, out);
+  seal_with(suite_, claim_counters(1), frame, out);
 }
 
-void Session::seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noexcept {
+void Session::seal_with(CipherSuite suite, std::uint64_t counter, ByteView frame, ByteSpan out) noexcept {
   assert(out.size() >= limits::data_overhead + frame.size());
   assert(counter < limits::reject_after_messages);
-  write_header(counter, out);
+  write_header(suite, counter, out);
   const ByteSpan sealed = out.subspan(sizeof(MessageDataHeader));
   const ByteSpan plaintext = sealed.first(sealed.size() - aead_tag_size);
   // A frame of full MTU has no padding and is sealed from where it lies; only a shorter one is moved to be padded.
@@ -54,13 +57,13 @@ void Session::seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noe
     std::fill(plaintext.begin() + static_cast<std::ptrdiff_t>(frame.size()), plaintext.end(), std::byte{0});
     frame = plaintext;
   }
-  sending_.seal(counter, frame, {}, sealed);
+  ciphers_of(suite)->sending.seal(counter, frame, {}, sealed);
 }
 
-void Session::seal_with_room(std::uint64_t counter, ByteSpan frame, ByteSpan out) noexcept {
+void Session::seal_with_room(CipherSuite suite, std::uint64_t counter, ByteSpan frame, ByteSpan out) noexcept {
   assert(out.size() >= limits::data_overhead + frame.size());
   assert(counter < limits::reject_after_messages);
-  write_header(counter, out);
+  write_header(suite, counter, out);
   const ByteSpan sealed = out.subspan(sizeof(MessageDataHeader));
   const std::size_t padding = sealed.size() - aead_tag_size - frame.size();
   assert(padding < limits::padding_multiple);
@@ -69,12 +72,12 @@ void Session::seal_with_room(std::uint64_t counter, ByteSpan frame, ByteSpan out
   std::byte* const behind = frame.data() + frame.size();
   std::copy_n(behind, padding, kept.begin());
   std::fill_n(behind, padding, std::byte{0});
-  sending_.seal(counter, ByteView(frame.data(), frame.size() + padding), {}, sealed);
+  ciphers_of(suite)->sending.seal(counter, ByteView(frame.data(), frame.size() + padding), {}, sealed);
   std::copy_n(kept.begin(), padding, behind);
 }
 
-void Session::write_header(std::uint64_t counter, ByteSpan out) const noexcept {
-  MessageDataHeader header{std::uint32_t(data_type_of(suite())), {}, {}};
+void Session::write_header(CipherSuite suite, std::uint64_t counter, ByteSpan out) const noexcept {
+  MessageDataHeader header{std::uint32_t(data_type_of(suite)), {}, {}};
   header.receiver = remote_.value();
   header.counter = counter;
   copy_bytes(bytes_of(header), out);
@@ -82,15 +85,17 @@ void Session::write_header(std::uint64_t counter, ByteSpan out) const noexcept {
 
 Verdict<ByteSpan> Session::open(const MessageData& message, Timestamp now) noexcept {
   Verdict<ByteSpan> opened = decrypt(message, now);
+  if (opened && !expects(message.suite)) return DropReason::CipherMismatch;
   if (opened && !accepts(message.counter)) return DropReason::Replay;
   return opened;
 }
 
 Verdict<ByteSpan> Session::decrypt(const MessageData& message, Timestamp now) noexcept {
-  if (message.suite != suite()) return DropReason::CipherMismatch;
+  Ciphers* const ciphers = ciphers_of(message.suite);
+  if (!ciphers) return DropReason::CipherMismatch;
   if (now - birth_ >= limits::reject_after_time) return DropReason::SessionExpired;
   if (message.counter >= limits::reject_after_messages) return DropReason::CounterExhausted;
-  if (!receiving_.open(message.counter, message.sealed, {})) return DropReason::DataAuthentication;
+  if (!ciphers->receiving.open(message.counter, message.sealed, {})) return DropReason::DataAuthentication;
   return message.sealed.first(message.sealed.size() - aead_tag_size);
 }
 

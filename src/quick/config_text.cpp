@@ -67,7 +67,7 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   if (config.mode == DeviceMode::Switched) out.line("Mode", "tap");
   if (!config.switching.relay) out.line("Relay", "no");
   if (config.switching.link_local_frames) out.line("LinkLocalFrames", "yes");
-  if (config.cipher != CipherSuite::ChaCha20Poly1305) out.line("Cipher", to_string(config.cipher));
+  if (!config.cipher.is_auto()) out.line("Cipher", to_string(config.cipher));
   if (config.insecure) out.line("Insecure", "yes");
   if (config.busy_poll) out.number("BusyPoll", *config.busy_poll);
   if (config.queues) out.number("Queues", *config.queues);

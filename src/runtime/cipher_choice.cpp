@@ -21,7 +21,7 @@ void warn_if_insecure(const Config& config) {
         "it, change it and send into it");
   } else {
     spdlog::warn("Insecure = yes allows Cipher = none, which is not used: this tunnel is encrypted with {}",
-                 to_string(config.cipher));
+                 config.cipher.is_auto() ? "chacha20-poly1305 or aes-256-gcm" : to_string(config.cipher));
   }
 }
 

@@ -307,7 +307,7 @@ void ControlSocket::begin_get(Answer& answer) {
   answer.append("listen_port={}\n", device_.sockets().port());
   if (device_.firewall_mark() != 0) answer.append("fwmark={}\n", device_.firewall_mark());
   answer.append("culvert_cipher={}\nculvert_aead={}\nculvert_pid={}\n", to_string(engine->cipher()),
-                aead_library(engine->cipher()), ::getpid());
+                aead_library(engine->cipher().suite()), ::getpid());
   const DataPath path = device_.data_path();
   answer.append("culvert_device_path={}\nculvert_sending_path={}\nculvert_receiving_path={}\n", path.device,
                 path.sending, path.receiving);

@@ -45,7 +45,7 @@ NetworkNamespace open_socket_namespace(const Config& config, const NetworkNamesp
 
 Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetup setup)
     : config_(std::move(config)),
-      name_((check_cipher(config_, is_usable(config_.cipher)), std::move(name))),
+      name_((check_cipher(config_, is_usable(config_.cipher.suite())), std::move(name))),
       setup_(std::move(setup)),
       device_namespace_(open_namespace(config_.device_namespace)),
       device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),

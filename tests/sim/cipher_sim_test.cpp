@@ -9,12 +9,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Ciphers : public testing::TestWithParam<std::pair<CipherSuite, CipherSuite>> {
+class Ciphers : public testing::TestWithParam<std::pair<CipherChoice, CipherChoice>> {
  protected:
   void SetUp() override {
     world_.add_host();
     world_.add_host();
-    if (!is_usable(GetParam().first) || !is_usable(GetParam().second)) GTEST_SKIP() << "not on this machine";
+    if (!is_usable(GetParam().first.suite()) || !is_usable(GetParam().second.suite()))
+      GTEST_SKIP() << "not on this machine";
     world_[0].cipher = GetParam().first;
     world_[1].cipher = GetParam().second;
     world_.restart(0);
@@ -39,7 +40,7 @@ class EqualCiphers : public Ciphers {};
 TEST_P(EqualCiphers, carry_everything_through_several_sessions) {
   talk(300s);
   for (const std::uint64_t number : numbers_) EXPECT_TRUE(world_.was_delivered(number)) << number;
-  const auto type = std::size_t(data_type_of(GetParam().first));
+  const auto type = std::size_t(data_type_of(GetParam().first.suite()));
   for (const HostId host : {0u, 1u}) {
     EXPECT_GT(world_[host].sent_by_type[type], 300U);
     for (const auto& [other, count] : world_[host].sent_by_type) EXPECT_TRUE(other <= 3 || other == type) << other;
@@ -73,14 +74,35 @@ TEST_P(DifferentCiphers, work_once_they_are_made_equal) {
   EXPECT_TRUE(world_.was_delivered(number));
 }
 
-constexpr auto chacha = CipherSuite::ChaCha20Poly1305;
-constexpr auto aes = CipherSuite::Aes256Gcm;
-constexpr auto none = CipherSuite::None;
+class AgreedCiphers : public Ciphers {};
+
+TEST_P(AgreedCiphers, carry_everything_and_aes_where_both_have_it) {
+  const bool is_aes = is_usable(CipherSuite::Aes256Gcm) && GetParam().first == GetParam().second;
+  world_.network.faults.reordering = 0.3;
+  world_.network.faults.reordering_delay = 50ms;
+  world_.network.faults.duplication = 0.1;
+  talk(300s);
+  for (const std::uint64_t number : numbers_) EXPECT_TRUE(world_.was_delivered(number)) << number;
+  for (const HostId host : {0u, 1u}) {
+    EXPECT_EQ(world_[host].engine->drops()[DropReason::CipherMismatch], 0U);
+    EXPECT_EQ(world_[host].sent_by_type[std::size_t(MessageType::DataAes256Gcm)] > 500, is_aes);
+    EXPECT_GT(world_[host].sent_by_type[std::size_t(MessageType::Data)], 0U) << "each session begins with it";
+  }
+}
+
+constexpr CipherChoice chacha = CipherSuite::ChaCha20Poly1305;
+constexpr CipherChoice aes = CipherSuite::Aes256Gcm;
+constexpr CipherChoice none = CipherSuite::None;
+constexpr CipherChoice automatic = CipherChoice::automatic();
+INSTANTIATE_TEST_SUITE_P(Pairs, AgreedCiphers,
+                         testing::Values(std::pair(automatic, automatic), std::pair(automatic, chacha),
+                                         std::pair(chacha, automatic)));
 INSTANTIATE_TEST_SUITE_P(Pairs, EqualCiphers,
                          testing::Values(std::pair(chacha, chacha), std::pair(aes, aes), std::pair(none, none)));
 INSTANTIATE_TEST_SUITE_P(Pairs, DifferentCiphers,
                          testing::Values(std::pair(chacha, aes), std::pair(aes, chacha), std::pair(chacha, none),
-                                         std::pair(none, chacha), std::pair(aes, none), std::pair(none, aes)));
+                                         std::pair(none, chacha), std::pair(aes, none), std::pair(none, aes),
+                                         std::pair(automatic, none), std::pair(none, automatic)));
 
 }  // namespace
 }  // namespace culvert::sim

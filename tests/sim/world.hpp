@@ -46,7 +46,7 @@ struct Host {
   Nat* nat = nullptr;
   Duration wall_offset{0};
   std::size_t mtu = limits::default_mtu;
-  CipherSuite cipher = CipherSuite::ChaCha20Poly1305;  ///< from the next restart() on
+  CipherChoice cipher;  ///< from the next restart() on
   std::vector<PeerConfig> peers;
 
   std::unique_ptr<Engine> engine;

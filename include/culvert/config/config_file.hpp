@@ -68,15 +68,15 @@ struct Config {
   std::vector<std::string> dns;  ///< servers' addresses and search domains
   std::vector<std::string> pre_up, post_up, pre_down, post_down;
   bool save_config = false;
-  std::string device_namespace;  ///< Namespace; empty: the caller's
-  std::string socket_namespace;  ///< SocketNamespace; empty: the caller's
+  std::string device_namespace;          ///< Namespace; empty: the caller's
+  std::string socket_namespace;          ///< SocketNamespace; empty: the caller's
   DeviceMode mode = DeviceMode::Routed;  ///< Mode = tun or tap
   SwitchSettings switching;              ///< Relay and LinkLocalFrames, of a tap
-  CipherSuite cipher = CipherSuite::ChaCha20Poly1305;
+  CipherChoice cipher = CipherChoice::automatic();
   bool insecure = false;                ///< without it, no Cipher = none
   std::optional<std::uint16_t> queues;  ///< workers and queues of the device, 1 to 64; unset: as the processors allow
   std::optional<std::uint32_t> busy_poll;  ///< BusyPoll in microseconds, 0 to 1000; unset: auto
-  bool offloads = true;                 ///< Offloads = auto: all the kernel has; off: one packet at a time
+  bool offloads = true;                    ///< Offloads = auto: all the kernel has; off: one packet at a time
   std::vector<PeerConfig> peers;
   std::vector<std::string> warnings;  ///< what is probably not meant, as ConfigError words it
 };

@@ -34,8 +34,8 @@ struct PeerChange {
 /// The words of WireGuard's configuration protocol as values. Port and mark concern sockets: they are for whoever owns
 /// those.
 struct DeviceChange {
-  std::optional<SecretKey> private_key;  ///< zero: taken away
-  std::optional<CipherSuite> cipher;    ///< as Engine::set_cipher()
+  std::optional<SecretKey> private_key;     ///< zero: taken away
+  std::optional<CipherChoice> cipher;       ///< as Engine::set_cipher()
   std::optional<SwitchSettings> switching;  ///< of a device that is switched
   std::optional<std::uint16_t> listen_port;
   std::optional<std::uint32_t> firewall_mark;  ///< zero: none

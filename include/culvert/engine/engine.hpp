@@ -82,10 +82,10 @@ class Engine {
   /// Null without a private key.
   [[nodiscard]] const Identity* identity() const noexcept { return cookies_ ? identity_.get() : nullptr; }
   void set_mtu(std::size_t mtu) noexcept { mtu_ = mtu; }
-  /// What sessions seal their data with; ChaCha20-Poly1305 at first. Requires is_usable(suite). Setting the present one
-  /// again changes nothing; another one ends all sessions.
-  void set_cipher(CipherSuite suite) noexcept;
-  [[nodiscard]] CipherSuite cipher() const noexcept { return cipher_; }
+  /// What sessions seal their data with; ChaCha20-Poly1305 at first. Requires is_usable(choice.suite()). Setting the
+  /// present one again changes nothing; another one ends all sessions.
+  void set_cipher(CipherChoice choice) noexcept;
+  [[nodiscard]] CipherChoice cipher() const noexcept { return cipher_; }
 
   /// What frames are: IP packets at first. Another mode ends all sessions.
   void set_mode(DeviceMode mode);
@@ -173,7 +173,8 @@ class Engine {
   void attend_agreement(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   void send_hello(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   /// Seals an envelope that stands for no frame: like a keepalive, it asks for no answer and begins no handshake.
-  void send_control(Peer& peer, ByteView envelope, const Now& now, DatagramSink& out) noexcept;
+  /// False when it could not be.
+  bool send_control(Peer& peer, ByteView envelope, const Now& now, DatagramSink& out) noexcept;
   /// The frame for the device that is in `plaintext`, or nothing.
   [[nodiscard]] ByteSpan accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext,
                                          std::uint8_t traffic_class, const Now& now, DatagramSink& out) noexcept;
@@ -224,7 +225,8 @@ class Engine {
 
   Random& random_;
   std::size_t mtu_;
-  CipherSuite cipher_ = CipherSuite::ChaCha20Poly1305;
+  CipherChoice cipher_;
+  std::optional<CipherSuite> second_suite_;  ///< that new sessions have keys of as well
   DeviceMode mode_ = DeviceMode::Routed;
   Features features_;
   std::unique_ptr<Switching> switching_;  ///< of a switched device

@@ -16,10 +16,12 @@ namespace culvert {
 /// others of the same session.
 class Sealing {
  public:
+  /// During the engine's turn: the session's suite may change at its next.
   Sealing(PeerId peer, std::shared_ptr<Session> session, std::uint64_t counter, const Path& path,
           std::uint8_t traffic_class, std::size_t plaintext_max, bool needs_rekey, bool is_ethernet) noexcept
       : peer_(peer),
         session_(std::move(session)),
+        suite_(session_->suite()),
         counter_(counter),
         path_(path),
         traffic_class_(traffic_class),
@@ -28,19 +30,19 @@ class Sealing {
         mtu_(plaintext_max) {}
 
   /// Seals the next frame straight into memory of `out`; at most as many as were admitted. False when there is no room.
-  /// A frame that is to be
-  /// padded is moved, as is one of Ethernet.
+  /// A frame that is to be padded is moved, as is one of Ethernet.
   bool seal(ByteView frame, DatagramSink& out) noexcept {
     if (is_ethernet_) return seal_ethernet(frame, out);
-    return seal_into(out, frame.size(),
-                     [&](std::uint64_t counter, ByteSpan datagram) { session_->seal_with(counter, frame, datagram); });
+    return seal_into(out, frame.size(), [&](std::uint64_t counter, ByteSpan datagram) {
+      session_->seal_with(suite_, counter, frame, datagram);
+    });
   }
   /// The same, but no frame is moved: there is memory behind it, as for Session::seal_with_room(), and in front of an
   /// Ethernet frame envelope_header_size bytes, which are written over.
   bool seal_with_room(ByteSpan frame, DatagramSink& out) noexcept {
     if (is_ethernet_) return seal_ethernet_with_room(frame, out);
     return seal_into(out, frame.size(), [&](std::uint64_t counter, ByteSpan datagram) {
-      session_->seal_with_room(counter, frame, datagram);
+      session_->seal_with_room(suite_, counter, frame, datagram);
     });
   }
 
@@ -64,6 +66,7 @@ class Sealing {
 
   PeerId peer_;
   std::shared_ptr<Session> session_;
+  CipherSuite suite_;
   std::uint64_t counter_;
   Path path_;
   std::uint8_t traffic_class_;

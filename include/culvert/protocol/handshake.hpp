@@ -65,9 +65,11 @@ class Handshake {
   [[nodiscard]] Verdict<void> consume_response(const MessageResponse& message);
 
   /// After create_response (as responder) or consume_response (as initiator): the session, and the ephemeral secret and
-  /// chaining key are wiped, state Zeroed. Nothing in other states. Each suite has keys of its own (transport_label).
+  /// chaining key are wiped, state Zeroed. Nothing in other states. Each suite has keys of its own (transport_label);
+  /// with a `second` one the session has both.
   [[nodiscard]] std::unique_ptr<Session> derive_session(Timestamp now,
-                                                        CipherSuite suite = CipherSuite::ChaCha20Poly1305);
+                                                        CipherSuite suite = CipherSuite::ChaCha20Poly1305,
+                                                        std::optional<CipherSuite> second = std::nullopt);
 
   /// Wipes what is in progress; remembers the greatest timestamp.
   void clear() noexcept;

@@ -8,6 +8,7 @@
 #include "culvert/base/result.hpp"
 #include "culvert/base/time.hpp"
 #include "culvert/crypto/aead.hpp"
+#include "culvert/protocol/hello.hpp"
 #include "culvert/protocol/limits.hpp"
 #include "culvert/protocol/messages.hpp"
 #include "culvert/protocol/replay_window.hpp"
@@ -24,12 +25,31 @@ class Session {
     SymmetricKey receiving;
     CipherSuite suite = CipherSuite::ChaCha20Poly1305;
   };
-  Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth);
+  /// With keys of a second suite, which may be agreed on (agree()): until then only the first is used. Both share the
+  /// sending counter and the replay window.
+  Session(Keys keys, bool is_initiator, SessionIndex local, SessionIndex remote, Timestamp birth,
+          std::optional<Keys> second = std::nullopt);
 
   [[nodiscard]] bool is_initiator() const noexcept { return is_initiator_; }
   [[nodiscard]] SessionIndex local_index() const noexcept { return local_; }
   [[nodiscard]] SessionIndex remote_index() const noexcept { return remote_; }
-  [[nodiscard]] CipherSuite suite() const noexcept { return sending_.suite(); }
+  /// What it seals with now.
+  [[nodiscard]] CipherSuite suite() const noexcept { return suite_; }
+  /// What it can open, once offered().
+  [[nodiscard]] SuiteSet suites() const noexcept {
+    return second_ ? SuiteSet{first_.sending.suite(), second_->sending.suite()} : SuiteSet{first_.sending.suite()};
+  }
+  /// The peer is being told suites(): from now on it may use any of them.
+  void offered() noexcept { has_offered_ = true; }
+  /// The peer said that it opens `theirs`: what is sealed from now on is so with the second suite, if there is one, it
+  /// is among them, and we offered it as well.
+  void agree(SuiteSet theirs) noexcept {
+    if (second_ && has_offered_ && theirs.has(second_->sending.suite())) suite_ = second_->sending.suite();
+  }
+  /// Whether the peer may send under `suite` by now.
+  [[nodiscard]] bool expects(CipherSuite suite) const noexcept {
+    return suite == first_.sending.suite() || (has_offered_ && suites().has(suite));
+  }
   [[nodiscard]] Timestamp birth() const noexcept { return birth_; }
   [[nodiscard]] std::uint64_t sending_counter() const noexcept { return sending_counter_; }
 
@@ -56,13 +76,14 @@ class Session {
   [[nodiscard]] std::uint64_t claim_counters(std::size_t count) noexcept {
     return std::exchange(sending_counter_, sending_counter_ + count);
   }
-  /// seal() under a counter that was claimed.
-  void seal_with(std::uint64_t counter, ByteView frame, ByteSpan out) noexcept;
+  /// seal() under a counter that was claimed, and the suite() of that moment.
+  void seal_with(CipherSuite suite, std::uint64_t counter, ByteView frame, ByteSpan out) noexcept;
   /// The same without moving a frame that is to be padded: there is memory behind it, limits::padding_multiple - 1
   /// bytes at least, which are as before afterwards. `frame` and `out` do not overlap.
-  void seal_with_room(std::uint64_t counter, ByteSpan frame, ByteSpan out) noexcept;
+  void seal_with_room(CipherSuite suite, std::uint64_t counter, ByteSpan frame, ByteSpan out) noexcept;
 
-  /// open() without the replay window: the caller asks accepts() afterwards, before it uses the result.
+  /// open() without expects() and the replay window: the caller asks expects() and accepts() afterwards, before it uses
+  /// the result.
   [[nodiscard]] Verdict<ByteSpan> decrypt(const MessageData& message, Timestamp now) noexcept;
   /// Whether the counter of a message that decrypt() opened is new; it is not any more.
   [[nodiscard]] bool accepts(std::uint64_t counter) noexcept { return window_.accept(counter); }
@@ -79,14 +100,27 @@ class Session {
   void set_sending_counter(std::uint64_t counter) noexcept { sending_counter_ = counter; }
 
  private:
-  void write_header(std::uint64_t counter, ByteSpan out) const noexcept;
+  struct Ciphers {
+    explicit Ciphers(Keys keys) noexcept
+        : sending(keys.suite, std::move(keys.sending)), receiving(keys.suite, std::move(keys.receiving)) {}
+    Aead sending;
+    Aead receiving;
+  };
+  /// Null for a suite that there are no keys for.
+  [[nodiscard]] Ciphers* ciphers_of(CipherSuite suite) noexcept {
+    if (suite == first_.sending.suite()) return &first_;
+    return second_ && suite == second_->sending.suite() ? &*second_ : nullptr;
+  }
+  void write_header(CipherSuite suite, std::uint64_t counter, ByteSpan out) const noexcept;
 
-  Aead sending_;
-  Aead receiving_;
+  Ciphers first_;
+  std::optional<Ciphers> second_;
   SessionIndex local_;
   SessionIndex remote_;
   Timestamp birth_;
+  CipherSuite suite_;
   bool is_initiator_;
+  bool has_offered_ = false;
   bool sent_last_minute_handshake_ = false;
   bool has_mismatch_ = false;
   std::uint64_t sending_counter_ = 0;

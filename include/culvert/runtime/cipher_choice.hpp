@@ -5,7 +5,7 @@
 
 namespace culvert {
 
-/// Throws ConfigError if the file's cipher is not usable here; `usable` is is_usable(config.cipher).
+/// Throws ConfigError if the file's cipher is not usable here; `usable` is is_usable(config.cipher.suite()).
 void check_cipher(const Config& config, bool usable);
 
 /// Says in the log, as a warning, what Insecure = yes allows and whether that is used. Nothing without it.

@@ -420,14 +420,17 @@ TEST(ParseConfig, relay_and_link_local_frames_are_choices_of_a_tap) {
   expect_interface_error("Relay = no", 9, "Relay and LinkLocalFrames are for a switch: they need Mode = tap beside them");
 }
 
-TEST(ParseConfig, cipher_is_one_of_three) {
-  EXPECT_EQ(parse(interface_with("")).cipher, CipherSuite::ChaCha20Poly1305);
+TEST(ParseConfig, cipher_is_one_of_three_or_agreed_on) {
+  EXPECT_EQ(parse(interface_with("")).cipher, CipherChoice::automatic());
+  EXPECT_EQ(parse(interface_with("Cipher = auto")).cipher, CipherChoice::automatic());
   EXPECT_EQ(parse(interface_with("Cipher = chacha20-poly1305")).cipher, CipherSuite::ChaCha20Poly1305);
   EXPECT_EQ(parse(interface_with("Cipher = aes-256-gcm")).cipher, CipherSuite::Aes256Gcm);
-  expect_interface_error("Cipher = aes", 10,
-                         "'aes' is not a cipher: expected \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
-  expect_interface_error("Cipher = AES-256-GCM", 10,
-                         "'AES-256-GCM' is not a cipher: expected \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
+  expect_interface_error(
+      "Cipher = aes", 10,
+      "'aes' is not a cipher: expected \"auto\", \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
+  expect_interface_error(
+      "Cipher = AES-256-GCM", 10,
+      "'AES-256-GCM' is not a cipher: expected \"auto\", \"chacha20-poly1305\", \"aes-256-gcm\" or \"none\"");
 }
 
 TEST(ParseConfig, no_cipher_wants_to_be_called_insecure) {

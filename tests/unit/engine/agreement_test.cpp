@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "culvert/crypto/aead.hpp"
 #include "culvert/protocol/envelope.hpp"
 #include "support/engine_snapshot.hpp"
 #include "support/peer_pair.hpp"
@@ -207,6 +208,132 @@ class InBandAgreement : public testing::Test {
 
   PeerPair pair_;
 };
+
+/// Ends whose cipher is left to agreement, or not.
+class CipherAgreement : public InBandAgreement {
+ protected:
+  void SetUp() override {
+    if (!is_usable(aes)) GTEST_SKIP() << "this machine cannot use AES-256-GCM";
+  }
+  void choose(CipherChoice at_a, CipherChoice at_b) {
+    pair_.a.engine.set_cipher(at_a);
+    pair_.b.engine.set_cipher(at_b);
+  }
+  CipherSuite suite_at_a() const { return pair_.peer_at_a().sessions.current()->suite(); }
+  CipherSuite suite_at_b() const { return pair_.peer_at_b().sessions.current()->suite(); }
+  /// A frame each way arrives; returns the types of the messages that carried them.
+  std::vector<std::uint32_t> talk() {
+    std::vector<std::uint32_t> types;
+    for (auto* const from : {&pair_.a, &pair_.b}) {
+      EngineNode& to = from == &pair_.a ? pair_.b : pair_.a;
+      pair_.send(*from, to);
+      for (const SentDatagram& datagram : from->out.sent) types.push_back(load<Le32>(datagram.bytes.data()));
+      pair_.deliver(*from, to);
+      EXPECT_EQ(to.frames.take().size(), 1U);
+    }
+    return types;
+  }
+
+  static constexpr auto chacha = CipherSuite::ChaCha20Poly1305;
+  static constexpr auto aes = CipherSuite::Aes256Gcm;
+  static constexpr auto automatic = CipherChoice::automatic();
+};
+
+TEST_F(CipherAgreement, is_on_aes_where_both_ends_leave_it_to_agreement) {
+  choose(automatic, automatic);
+  pair_.send(pair_.a, pair_.b);
+  pair_.deliver(pair_.a, pair_.b);
+  pair_.deliver(pair_.b, pair_.a);
+  for (const SentDatagram& datagram : pair_.a.out.sent) {
+    EXPECT_EQ(load<Le32>(datagram.bytes.data()), 4u) << "the session begins as WireGuard's do";
+  }
+  EXPECT_EQ(suite_at_a(), chacha);
+  pair_.exchange();
+  pair_.b.frames.take();
+  EXPECT_EQ(suite_at_a(), aes);
+  EXPECT_EQ(suite_at_b(), aes);
+  EXPECT_THAT(talk(), testing::ElementsAre(0xc1u, 0xc1u));
+  rekey();
+  pair_.b.frames.take();
+  EXPECT_THAT(talk(), testing::ElementsAre(0xc1u, 0xc1u)) << "each session agrees anew";
+  EXPECT_EQ(pair_.a.dropped(DropReason::CipherMismatch) + pair_.b.dropped(DropReason::CipherMismatch), 0U);
+}
+
+TEST_F(CipherAgreement, stays_on_chacha_where_one_end_is_held_to_it) {
+  for (const auto& [at_a, at_b] : {std::pair{automatic, CipherChoice(chacha)}, {CipherChoice(chacha), automatic}}) {
+    choose(at_a, at_b);
+    rekey();
+    pair_.b.frames.take();
+    EXPECT_THAT(talk(), testing::ElementsAre(4u, 4u));
+    EXPECT_EQ(pair_.a.dropped(DropReason::CipherMismatch) + pair_.b.dropped(DropReason::CipherMismatch), 0U);
+  }
+}
+
+TEST_F(CipherAgreement, stays_on_chacha_with_a_stock_peer) {
+  choose(automatic, automatic);
+  pair_.send(pair_.a, pair_.b);
+  exchange_without_hellos();
+  pass_time(10s, false);
+  pair_.b.frames.take();
+  EXPECT_THAT(talk(), testing::ElementsAre(4u, 4u));
+}
+
+TEST_F(CipherAgreement, needs_no_more_than_one_hello_to_arrive) {
+  choose(automatic, automatic);
+  pair_.send(pair_.a, pair_.b);
+  pair_.deliver(pair_.a, pair_.b);
+  pair_.deliver(pair_.b, pair_.a);
+  pair_.deliver(pair_.a, pair_.b);
+  EXPECT_EQ(pair_.b.out.take().size(), 1U) << "the answer, which is lost";
+  pair_.b.frames.take();
+  EXPECT_EQ(suite_at_a(), chacha);
+  EXPECT_EQ(suite_at_b(), aes);
+  EXPECT_THAT(talk(), testing::ElementsAre(4u, 0xc1u)) << "who heard both uses it, and who offered it understands";
+}
+
+TEST_F(CipherAgreement, seals_what_was_admitted_before_under_the_suite_of_then) {
+  choose(automatic, automatic);
+  pair_.send(pair_.a, pair_.b);
+  pair_.deliver(pair_.a, pair_.b);
+  pair_.deliver(pair_.b, pair_.a);
+  const Bytes frame = pair_.frame(pair_.a, pair_.b);
+  auto sealing = pair_.a.engine.admit(frame, 1, frame.size(), pair_.now);
+  ASSERT_TRUE(sealing);
+  pair_.exchange();
+  pair_.b.frames.take();
+  ASSERT_EQ(suite_at_a(), aes);
+  ASSERT_TRUE(sealing->seal(frame, pair_.a.out));
+  EXPECT_EQ(load<Le32>(pair_.a.out.sent.at(0).bytes.data()), 4u);
+  pair_.deliver(pair_.a, pair_.b);
+  EXPECT_EQ(pair_.b.frames.take().size(), 1U);
+}
+
+TEST_F(CipherAgreement, is_refused_with_an_end_that_is_set_to_aes_whoever_begins) {
+  for (const bool a_is_fixed : {true, false}) {
+    choose(a_is_fixed ? CipherChoice(aes) : automatic, a_is_fixed ? automatic : CipherChoice(aes));
+    rekey();
+    pass_time(30s);
+    EXPECT_TRUE(pair_.b.frames.take().empty());
+    EXPECT_GT(pair_.b.dropped(DropReason::CipherMismatch), 0U);
+    EXPECT_THAT(events_of(pair_.b), testing::Contains(EventKind::CipherMismatch));
+  }
+}
+
+TEST_F(CipherAgreement, cannot_be_talked_down_by_who_has_no_keys) {
+  choose(automatic, automatic);
+  pair_.handshake();
+  ASSERT_EQ(suite_at_b(), aes);
+  // The hello that says less, changed on the way from one that says more.
+  const Bytes genuine = sealed_by_a(build_hello(hello_of(DeviceMode::Routed)));
+  for (std::size_t bit = 0; bit < genuine.size() * 8; ++bit) {
+    Bytes forged = genuine;
+    forged[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+    pair_.b.receive(pair_.a.endpoint, forged, pair_.now);
+    ASSERT_EQ(suite_at_b(), aes) << bit;
+    ASSERT_TRUE(pair_.b.out.take().empty()) << bit;
+  }
+  EXPECT_EQ(pair_.b.dropped(DropReason::Replay), 0U);
+}
 
 TEST_F(InBandAgreement, takes_a_hello_and_an_answer) {
   pair_.send(pair_.a, pair_.b);

@@ -134,6 +134,20 @@ TEST_F(HandshakeTest, gives_each_suite_keys_of_its_own) {
   EXPECT_EQ(transport_label(CipherSuite::None), "culvert none");
 }
 
+TEST_F(HandshakeTest, gives_a_second_suite_the_keys_it_would_have_alone) {
+  ASSERT_EQ(respond_to(initiation()), none);
+  ASSERT_TRUE(initiator_.consume_response(response()).has_value());
+  if (!is_usable(CipherSuite::Aes256Gcm)) GTEST_SKIP() << "not on this machine";
+  const auto both = initiator_.derive_session(now_, CipherSuite::ChaCha20Poly1305, CipherSuite::Aes256Gcm);
+  const auto alone = responder_.derive_session(now_, CipherSuite::Aes256Gcm);
+  EXPECT_EQ(both->suites(), (SuiteSet{CipherSuite::ChaCha20Poly1305, CipherSuite::Aes256Gcm}));
+  EXPECT_FALSE(carries(*both, *alone, now_)) << "begins with the first";
+  both->offered();
+  both->agree({CipherSuite::Aes256Gcm});
+  EXPECT_TRUE(carries(*both, *alone, now_));
+  EXPECT_TRUE(carries(*alone, *both, now_));
+}
+
 TEST_F(HandshakeTest, walks_through_its_states) {
   EXPECT_EQ(initiator_.state(), HandshakeState::Zeroed);
   const auto message = initiation();

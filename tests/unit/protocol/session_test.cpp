@@ -116,7 +116,7 @@ TEST_F(SessionTest, pads_a_frame_in_the_memory_behind_it_and_leaves_that_as_it_w
     const Bytes before = memory;
     Bytes datagram(Session::sealed_size(size, mtu));
     const std::uint64_t counter = ours_.claim_counters(1);
-    ours_.seal_with_room(counter, ByteSpan(memory).first(size), datagram);
+    ours_.seal_with_room(ours_.suite(), counter, ByteSpan(memory).first(size), datagram);
     EXPECT_EQ(memory, before) << size;
 
     ours_.set_sending_counter(counter);
@@ -314,6 +314,88 @@ TEST_F(SessionTest, a_type_changed_on_the_way_is_a_mismatch_and_leaves_nothing_b
   EXPECT_EQ(open(other_type), DropReason::CipherMismatch) << "what anybody can make";
   EXPECT_EQ(open(other_type, birth + limits::reject_after_time), DropReason::CipherMismatch) << "looked at first";
   EXPECT_EQ(open(genuine), none);
+}
+
+/// Sessions that begin with ChaCha20-Poly1305 and may agree on no cipher at all, which every machine can use.
+class SecondSuite : public testing::Test {
+ protected:
+  static constexpr auto first = CipherSuite::ChaCha20Poly1305;
+  static constexpr auto second = CipherSuite::None;
+
+  static Session make(bool is_initiator) {
+    const auto keys = [&](std::uint64_t seed, CipherSuite suite) {
+      return Session::Keys{key(is_initiator ? seed : seed + 1), key(is_initiator ? seed + 1 : seed), suite};
+    };
+    return Session(keys(1, first), is_initiator, SessionIndex(is_initiator ? 1 : 2), SessionIndex(is_initiator ? 2 : 1),
+                   birth, keys(3, second));
+  }
+  static Bytes seal(Session&& from) { return seal(from); }
+  static Bytes seal(Session& from, std::size_t size = 64) {
+    Bytes datagram(Session::sealed_size(size, mtu));
+    from.seal(frame_of(size), datagram);
+    return datagram;
+  }
+  static std::optional<DropReason> refusal(Session& to, Bytes datagram) {
+    auto message = parse_message(datagram);
+    const auto opened = to.open(std::get<MessageData>(*message), birth);
+    return opened ? std::nullopt : std::optional(opened.error());
+  }
+  static std::uint32_t type_of(const Bytes& datagram) { return load<Le32>(datagram.data()); }
+
+  Session ours_ = make(true);
+  Session theirs_ = make(false);
+};
+
+TEST_F(SecondSuite, is_used_when_both_have_offered_it_and_not_before) {
+  EXPECT_EQ(ours_.suites(), (SuiteSet{first, second}));
+  ours_.agree({first, second});
+  EXPECT_EQ(ours_.suite(), first) << "not offered by us";
+  ours_.offered();
+  EXPECT_EQ(ours_.suite(), first);
+  ours_.agree({first});
+  EXPECT_EQ(ours_.suite(), first) << "not opened by them";
+  ours_.agree({first, second});
+  EXPECT_EQ(ours_.suite(), second);
+  EXPECT_EQ(type_of(seal(ours_)), std::uint32_t(data_type_of(second)));
+  ours_.agree({first});
+  EXPECT_EQ(ours_.suite(), second) << "an answer that comes late takes nothing back";
+}
+
+TEST_F(SecondSuite, is_opened_once_it_was_offered) {
+  ours_.offered();
+  ours_.agree({second});
+  const Bytes early = seal(ours_);
+  EXPECT_EQ(refusal(theirs_, early), DropReason::CipherMismatch);
+  theirs_.offered();
+  EXPECT_EQ(refusal(theirs_, early), std::nullopt);
+  EXPECT_EQ(refusal(theirs_, seal(make(true))), DropReason::Replay) << "one window for both: that counter is taken";
+}
+
+TEST_F(SecondSuite, shares_counter_and_window_with_the_first) {
+  theirs_.offered();
+  ours_.offered();
+  const Bytes before = seal(ours_);
+  const std::uint64_t claimed = ours_.claim_counters(1);
+  const CipherSuite suite_then = ours_.suite();
+  ours_.agree({second});
+  const Bytes after = seal(ours_);
+  EXPECT_EQ(load<Le64>(after.data() + 8), 2u);
+  Bytes late(Session::sealed_size(64, mtu));
+  ours_.seal_with(suite_then, claimed, frame_of(64), late);
+  EXPECT_EQ(type_of(late), std::uint32_t(data_type_of(first)));
+  for (const Bytes& datagram : {after, before, late}) EXPECT_EQ(refusal(theirs_, datagram), std::nullopt);
+  for (const Bytes& datagram : {after, before, late}) EXPECT_EQ(refusal(theirs_, datagram), DropReason::Replay);
+}
+
+TEST_F(SecondSuite, does_not_exist_in_a_session_without_its_keys) {
+  Session plain = make_session(true);
+  plain.offered();
+  plain.agree({first, second});
+  EXPECT_EQ(plain.suite(), first);
+  EXPECT_EQ(plain.suites(), SuiteSet{first});
+  theirs_.offered();
+  theirs_.agree({second});
+  EXPECT_EQ(refusal(plain, seal(theirs_)), DropReason::CipherMismatch);
 }
 
 TEST_F(SessionTest, a_mismatch_is_news_once) {

@@ -58,10 +58,9 @@ TEST(Difference, names_each_value_of_the_interface) {
           "Cipher = aes-256-gcm\nAddress = 10.0.0.2/24\nMTU = 1380\nListenPort = 8\nDNS = 10.0.0.3, example.org\n"
           "Table = off\nSaveConfig = true\nPreDown = true\nPostUp = true\n",
           "")),
-      ElementsAre("Cipher: chacha20-poly1305 -> aes-256-gcm", "ListenPort: 7 -> 8", "FwMark: 5 -> off",
-                  "MTU: 1400 -> 1380", "Address -10.0.0.1/24 +10.0.0.2/24", "Table: auto -> off",
-                  "DNS: none -> 10.0.0.3, example.org", "SaveConfig on",
-                  "PreDown and PostDown: other hooks when it goes down",
+      ElementsAre("Cipher: auto -> aes-256-gcm", "ListenPort: 7 -> 8", "FwMark: 5 -> off", "MTU: 1400 -> 1380",
+                  "Address -10.0.0.1/24 +10.0.0.2/24", "Table: auto -> off", "DNS: none -> 10.0.0.3, example.org",
+                  "SaveConfig on", "PreDown and PostDown: other hooks when it goes down",
                   "PreUp and PostUp: other hooks, which a reload does not run"));
 }
 

@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-Config config_with(CipherSuite cipher, bool insecure) {
+Config config_with(CipherChoice cipher, bool insecure) {
   Config config;
   config.path = "test.conf";
   config.cipher = cipher;
@@ -39,6 +39,8 @@ TEST(WarnIfInsecure, warns_of_no_cipher_and_of_the_permission_alone) {
   warn_if_insecure(config_with(CipherSuite::Aes256Gcm, true));
   EXPECT_THAT(log.text(), HasSubstr("warning: Insecure = yes allows Cipher = none, which is not used"));
   EXPECT_EQ(log.count("INSECURE"), 0U);
+  warn_if_insecure(config_with(CipherChoice::automatic(), true));
+  EXPECT_THAT(log.text(), HasSubstr("this tunnel is encrypted with chacha20-poly1305 or aes-256-gcm"));
   warn_if_insecure(config_with(CipherSuite::None, true));
   EXPECT_THAT(log.text(), HasSubstr("warning: INSECURE: Cipher = none"));
 }

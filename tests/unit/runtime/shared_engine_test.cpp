@@ -134,8 +134,8 @@ struct End {
 /// Two ends, each with as many threads as workers would be.
 class Hammer {
  public:
-  explicit Hammer(CipherSuite suite) {
-    for (End* end : {&a_, &b_}) end->engine.take()->set_cipher(suite);
+  explicit Hammer(CipherChoice choice) {
+    for (End* end : {&a_, &b_}) end->engine.take()->set_cipher(choice);
     introduce(a_, b_);
     introduce(b_, a_);
     send_one(a_, b_);
@@ -282,24 +282,25 @@ class Hammer {
   std::vector<std::atomic<bool>> sent_ = std::vector<std::atomic<bool>>(rounds_max * ids_per_round);
 };
 
-class ManyThreads : public ::testing::TestWithParam<CipherSuite> {
+class ManyThreads : public ::testing::TestWithParam<CipherChoice> {
  protected:
   void SetUp() override {
     initialize_crypto();
-    if (!is_usable(GetParam())) GTEST_SKIP() << "this machine cannot use " << to_string(GetParam());
+    if (!is_usable(GetParam().suite())) GTEST_SKIP() << "this machine cannot use " << to_string(GetParam());
   }
 };
 
 INSTANTIATE_TEST_SUITE_P(EachSuite, ManyThreads,
-                         ::testing::Values(CipherSuite::ChaCha20Poly1305, CipherSuite::Aes256Gcm, CipherSuite::None),
-                         [](const auto& suite) { return "suite_" + std::to_string(static_cast<int>(suite.param)); });
+                         ::testing::Values(CipherSuite::ChaCha20Poly1305, CipherSuite::Aes256Gcm, CipherSuite::None,
+                                           CipherChoice::automatic()),
+                         [](const auto& choice) { return "suite_" + std::to_string(choice.index); });
 
 TEST_P(ManyThreads, lose_nothing_and_take_nothing_twice_while_sessions_follow_each_other) {
   Hammer hammer(GetParam());
   constexpr unsigned rounds = 6;
   for (unsigned round = 0; round < rounds; ++round) {
-    // Both have heard from each other, so that only the age of the session is a reason for another: two that cross would
-    // leave none for what is under way.
+    // Both have heard from each other, so that only the age of the session is a reason for another: two that cross
+    // would leave none for what is under way.
     hammer.advance(limits::keepalive_timeout + 1s);
     hammer.settle();
     hammer.advance(limits::rekey_after_time - limits::keepalive_timeout);
@@ -323,6 +324,10 @@ TEST_P(ManyThreads, lose_nothing_and_take_nothing_twice_while_sessions_follow_ea
     std::uint64_t all = 0;
     for (std::size_t i = 0; i < drop_reason_count; ++i) all += drops[static_cast<DropReason>(i)];
     EXPECT_EQ(all, end->duplicates);
+  }
+  for (End* end : {&hammer.a(), &hammer.b()}) {
+    const bool is_aes = GetParam().is_auto() && is_usable(CipherSuite::Aes256Gcm);
+    EXPECT_EQ(hammer.peer_at(*end).sessions.current()->suite(), is_aes ? CipherSuite::Aes256Gcm : GetParam().suite());
   }
   EXPECT_EQ(hammer.peer_at(hammer.a()).sent_bytes, hammer.peer_at(hammer.b()).received_bytes);
   EXPECT_EQ(hammer.peer_at(hammer.b()).sent_bytes, hammer.peer_at(hammer.a()).received_bytes);
