@@ -127,8 +127,15 @@ std::string joined_allowed_ips(const Fields& peer) {
 
 std::string people_cipher(const Fields& device, const std::string& suite) {
   if (suite == to_string(CipherSuite::None)) return "none: INSECURE, nothing is encrypted or authenticated";
+  if (suite == to_string(CipherChoice::automatic())) return suite;
   const std::string* library = find(device, "culvert_aead");
   return library ? suite + " by " + *library : suite;
+}
+
+std::string people_kind(std::string_view kind) {
+  if (kind == "routed") return "culvert, routed";
+  if (kind == "switched") return "culvert, switched";
+  return kind == "stock" ? "plain WireGuard" : "not known yet";
 }
 
 constexpr std::string_view drop_prefix = "culvert_drop_";
@@ -166,6 +173,9 @@ void print_people(const TunnelReport& report) {
     if (psk && !psk->empty()) detail("preshared key", "(hidden)");
     if (const auto* endpoint = find(peer, "endpoint")) detail("endpoint", *endpoint);
     detail("allowed ips", joined_allowed_ips(peer));
+    if (const auto* kind = find(peer, "culvert_peer")) detail("speaks", people_kind(*kind));
+    if (const auto* suite = find(peer, "culvert_peer_cipher")) detail("cipher", *suite);
+    if (const auto* mismatch = find(peer, "culvert_mismatch")) detail("MISMATCH", "this peer " + *mismatch);
     const std::uint64_t handshake = number(peer, "last_handshake_time_sec");
     const auto now = static_cast<std::uint64_t>(std::time(nullptr));
     detail("latest handshake", handshake == 0 ? "never" : people_age(now > handshake ? now - handshake : 0));
@@ -214,6 +224,11 @@ boost::json::object json_of(const TunnelReport& report) {
     peer["received_bytes"] = number(fields, "rx_bytes");
     peer["sent_bytes"] = number(fields, "tx_bytes");
     peer["persistent_keepalive"] = number(fields, "persistent_keepalive_interval");
+    for (const auto& [from, to] : {std::pair{"culvert_peer", "kind"}, std::pair{"culvert_peer_cipher", "cipher"},
+                                   std::pair{"culvert_mismatch", "mismatch"}}) {
+      const auto* value = find(fields, from);
+      peer[to] = value ? boost::json::value(*value) : boost::json::value(nullptr);
+    }
     peers.push_back(std::move(peer));
   }
   tunnel["peers"] = std::move(peers);

@@ -22,6 +22,7 @@
 #include "culvert/config/uapi_reader.hpp"
 #include "culvert/crypto/aead.hpp"
 #include "culvert/crypto/locked_buffer.hpp"
+#include "culvert/runtime/agreement_words.hpp"
 #include "rethrow.hpp"
 
 namespace culvert {
@@ -339,6 +340,11 @@ bool ControlSocket::tell_peer(PeerId id, Answer& answer) {
                 peer->timers.persistent_keepalive().count());
   const auto label = device_.labels.peers.find(peer->public_key());
   if (label != device_.labels.peers.end()) answer.append("culvert_name={}\n", printable(label->second));
+  answer.append("culvert_peer={}\n", nature_word(peer->agreement));
+  const Session* session = peer->sessions.current();
+  if (session) answer.append("culvert_peer_cipher={}\n", to_string(session->suite()));
+  const std::string_view mismatch = mismatch_words(peer->agreement, engine->mode());
+  if (!mismatch.empty()) answer.append("culvert_mismatch={}\n", mismatch);
   return true;
 }
 

@@ -17,7 +17,7 @@ from probes import Capture, ping, send_over_tcp
 from scenario import Scenario, main
 from sites import TESTS_THE_TESTS, Culvert, WireGuardGo, culvert_binary, introduce
 
-LINES = {"chacha20-poly1305": [], "aes-256-gcm": ["Cipher = aes-256-gcm"], "none": ["Cipher = none", "Insecure = yes"]}
+LINES = {"chacha20-poly1305": ["Cipher = chacha20-poly1305"], "aes-256-gcm": ["Cipher = aes-256-gcm"], "none": ["Cipher = none", "Insecure = yes"]}
 LIBRARIES = {"chacha20-poly1305": {"BoringSSL", "libgcrypt", "libsodium", "OpenSSL"}, "aes-256-gcm": {"libgcrypt"}, "none": {"none"}}
 MESSAGE_TYPES = {"chacha20-poly1305": b"\x04\0\0\0", "aes-256-gcm": b"\xc1\0\0\0", "none": b"\xc2\0\0\0"}
 
