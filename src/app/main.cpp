@@ -11,6 +11,7 @@
 #include <exception>
 #include <system_error>
 
+#include "bridge_commands.hpp"
 #include "commands.hpp"
 #include "culvert/crypto/initialize.hpp"
 #include "culvert/runtime/log.hpp"
@@ -83,6 +84,8 @@ int run_program(int argc, char** argv) {
   auto* genpsk = app.add_subcommand("genpsk", "Print a new preshared key");
   genpsk->footer("Example: umask 077; culvert genpsk > preshared.key");
 
+  BridgeCommands bridge(app);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {
@@ -108,6 +111,7 @@ int run_program(int argc, char** argv) {
   if (*save) return save_command(file);
   if (*check) return check_command(file);
   if (*show) return show_command(name, as_json);
+  if (bridge.is_chosen()) return bridge.run();
   if (*genkey) return genkey_command();
   if (*genpsk) return genpsk_command();
   if (*pubkey) return pubkey_command();

@@ -23,6 +23,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "bridge_commands.hpp"
 #include "commands.hpp"
 #include "culvert/config/config_file.hpp"
 #include "culvert/crypto/aead.hpp"
@@ -283,6 +284,7 @@ void warn_about(const Config& config) {
 }  // namespace
 
 int run_command(const std::string& file_or_name) {
+  restore_unwatched_nics();
   File file = read_file(file_or_name);
   warn_about(file.config);
   std::signal(SIGPIPE, SIG_IGN);
@@ -290,6 +292,7 @@ int run_command(const std::string& file_or_name) {
 }
 
 int up_command(const std::string& file_or_name) {
+  restore_unwatched_nics();
   Daemon daemon(false);
   File file = read_file(file_or_name);
   warn_about(file.config);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "culvert/base/address.hpp"
+#include "culvert/base/mac_address.hpp"
 #include "culvert/base/result.hpp"
+#include "culvert/io/network_object.hpp"
 
 namespace culvert {
 
@@ -18,6 +20,33 @@ struct Link {
   std::string name;
   std::uint32_t mtu = 0;
   bool is_up = false;  ///< administratively
+};
+
+/// What decides whether a link may join a bridge, and how.
+struct LinkDetails {
+  LinkName name;
+  std::uint32_t mtu = 0;
+  bool is_up = false;  ///< administratively
+  bool is_loopback = false;
+  bool carries_ethernet = false;
+  std::string kind;          ///< as `ip -d link` says: "bridge", "tun", "veth"; empty for hardware
+  std::uint32_t master = 0;  ///< the bridge, bond or team that has it; 0: none
+  std::uint32_t parent = 0;  ///< what a macvlan or VLAN link is made of, in the same namespace; 0: none
+  MacAddress mac;            ///< all zero unless it carries Ethernet
+};
+
+/// How a bridge is made.
+struct BridgeSettings {
+  std::string name;
+  std::uint32_t mtu = 1500;
+  bool has_stp = false;           ///< with it each port waits for half a minute before it forwards; without, not at all
+  std::optional<MacAddress> mac;  ///< left out: one at random
+};
+
+/// What to do when a NetworkObject would take the place of another.
+enum class AddMode : std::uint8_t {
+  Exclusive,  ///< EEXIST
+  Replace,
 };
 
 /// A route through a device.
@@ -78,6 +107,30 @@ class Netlink {
                                                                std::uint32_t mark = 0);
   /// What fits through the preferred default route of the main table, of IPv4 or else IPv6.
   [[nodiscard]] std::optional<std::uint32_t> mtu_of_default_route();
+
+  [[nodiscard]] std::vector<LinkDetails> link_details();
+  void add_bridge(const BridgeSettings& settings);
+  void remove_link(std::uint32_t index);
+  /// Makes `index` a port of bridge `master`; 0: of none.
+  void set_master(std::uint32_t index, std::uint32_t master);
+  /// The MAC address of a bridge stays this one, and its MTU what it is now, whatever ports come and go.
+  void pin_bridge(std::uint32_t index, MacAddress mac);
+  /// Sets the same MAC address once more, on which the kernel tells neighbours about the link's addresses if
+  /// arp_notify and ndisc_notify are on.
+  void set_mac(std::uint32_t index, MacAddress mac);
+
+  /// Addresses, permanent neighbours, rules and routes of all tables that have to do with a link, each kind in the
+  /// order in which add() makes the kernel list them the same way again. Without what the kernel makes of itself.
+  [[nodiscard]] std::vector<NetworkObject> objects_at(const LinkName& link);
+  void add(const NetworkObject& object, AddMode mode);
+  /// False if there was none like this in all its parts.
+  bool remove(const NetworkObject& object);
+  /// Whether an IPv6 address of the link waits for duplicate address detection or for its local route.
+  [[nodiscard]] bool has_tentative_address(std::uint32_t index);
+  /// Lets the kernel ask (ARP, neighbour discovery) for who has `address` on the link.
+  void ask_neighbour(std::uint32_t index, const Address& address);
+  /// Whether he has answered within the time that the kernel believes in an answer.
+  [[nodiscard]] bool has_answered(std::uint32_t index, const Address& address);
 
  private:
   struct State;
