@@ -92,6 +92,40 @@ class Agreement(Scenario):
     def test_the_right_end_alone_forces_aes_off(self):
         self.stays_on_chacha([], HOLD_TO_CHACHA)
 
+    def says(self, site, words):
+        """What keeps frames from passing is said in status and log, in the log once."""
+        wait_until(lambda: words in (self.peer_of(site)["mismatch"] or ""), 30, f"{site.name} to show that it {words}")
+        self.assertIn(f"    MISMATCH: this peer {words}", run(culvert_binary(), "show", site.name))
+        wait_until(lambda: words in site.process.output, 30, f"{site.name} to say that it {words}")
+        self.assertEqual(1, site.process.output.count(words), "once a minute is enough")
+
+    def mode_mismatches(self, site):
+        [tunnel] = json.loads(run(culvert_binary(), "show", site.name, "--json"))
+        return tunnel["drops"].get("mode_mismatch", 0)
+
+    def test_different_modes_are_said_at_both_ends_and_nothing_passes(self):
+        self.up(["Mode = tap"], ["Mode = tun"])
+        for source, target in ((self.host_a, "10.9.0.2"), (self.host_b, "10.9.0.1")) * 2:
+            self.assertEqual(0, ping(source, target, count=3).received)
+        self.wait_for(self.a, "kind", "routed")
+        self.wait_for(self.b, "kind", "switched")
+        self.says(self.a, "carries IP packets and this device Ethernet frames, so nothing is forwarded")
+        self.says(self.b, "carries Ethernet frames and this device IP packets, so nothing is forwarded")
+        for site in (self.a, self.b):
+            self.assertGreater(self.mode_mismatches(site), 0)
+
+    def test_a_switched_device_says_that_a_stock_peer_carries_no_frames(self):
+        self.a = Culvert(self.host_a, "site-a", ["10.9.0.1/24"], interface_lines=["Mode = tap"])
+        self.b = WireGuardGo(self.host_b, "site-b", ["10.9.0.2/24"])
+        introduce(self.a, self.b, left_at="10.0.0.1", right_at="10.0.0.2")
+        self.b.start()
+        self.a.start()
+        self.assertEqual(0, ping(self.host_a, "10.9.0.2", count=3).received)
+        self.wait_for(self.a, "kind", "stock")
+        self.says(self.a, "is a WireGuard that carries IP packets only")
+        self.assertGreater(self.mode_mismatches(self.a), 0)
+        self.assertNotIn("ERROR", self.b.process.output)
+
     def with_stock_peer(self, culvert_begins):
         self.a = Culvert(self.host_a, "site-a", ["10.9.0.1/24"])
         self.b = WireGuardGo(self.host_b, "site-b", ["10.9.0.2/24"])

@@ -23,6 +23,10 @@ Plan build(World& world, std::size_t hosts) {
   Plan plan{hosts, world.dice.between(1, std::max<std::size_t>(1, hosts / 2)), {}};
   for (HostId id = 0; id < hosts; ++id) {
     world.add_host();
+    if (world.dice.chance(0.7)) {
+      world[id].cipher = CipherChoice::automatic();
+      world.restart(id);
+    }
     if (id >= plan.fixed && world.dice.chance(0.4))
       world.put_behind_nat(id, world.dice.between(Duration(30s), Duration(300s)));
   }

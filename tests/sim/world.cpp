@@ -218,9 +218,10 @@ void World::collect(Host& host) {
     const std::size_t type = std::to_integer<std::size_t>(datagram.bytes.at(0));
     ++host.sent_by_type[type];
     host.sent_bytes += datagram.bytes.size();
-    if (type == 4 && datagram.bytes.size() == 32) ++host.keepalives_sent;
+    const bool is_data = type == 4 || type == std::size_t(MessageType::DataAes256Gcm);
+    if (is_data && datagram.bytes.size() == 32) ++host.keepalives_sent;
     if (type == 1) host.initiations.push_back(clock.time());
-    if (datagram.bytes.size() > limits::data_overhead + host.mtu && type == 4) fail("padded beyond the MTU");
+    if (datagram.bytes.size() > limits::data_overhead + host.mtu && is_data) fail("padded beyond the MTU");
 
     const Endpoint& to = datagram.path.remote;
     Endpoint source = to.address.is_v4() ? host.v4 : host.v6;
