@@ -50,6 +50,9 @@ class Traffic:
         source = pathlib.Path(__file__).with_name("blast.c")
         lab.run("cc", "-O2", "-o", self.program, source)
 
+    def ends(self, system):
+        return system.ends or self.hosts
+
     def _start(self, host, *arguments):
         return host.start(self.program, *arguments, log=host.lab.folder / f"blast-{next(self.runs)}.log")
 
@@ -106,7 +109,7 @@ class Traffic:
 
     @contextlib.contextmanager
     def _streams(self, system, streams, seconds, is_reversed=False):
-        source, target = reversed(self.hosts) if is_reversed else self.hosts
+        source, target = reversed(self.ends(system)) if is_reversed else self.ends(system)
         address = system.addresses[0 if is_reversed else 1]
         with self._receiver(target, "tcp-receive", address, TCP_PORT, streams) as receiver:
             sender = self._start(source, "tcp-send", address, TCP_PORT, streams, seconds)
@@ -117,9 +120,9 @@ class Traffic:
 
     def udp(self, system, size, rate, seconds):
         """Datagrams at a rate (0: flat out) from A to B: how many were sent and delivered, and each per second."""
-        address, run = system.addresses[1], next(self.runs)
-        with self._receiver(self.hosts[1], "udp-receive", address, UDP_PORT, run) as receiver:
-            sent = json.loads(self.hosts[0].run(self.program, "udp-send", address, UDP_PORT, run, size, f"{rate:.0f}", seconds,
+        (source, target), address, run = self.ends(system), system.addresses[1], next(self.runs)
+        with self._receiver(target, "udp-receive", address, UDP_PORT, run) as receiver:
+            sent = json.loads(source.run(self.program, "udp-send", address, UDP_PORT, run, size, f"{rate:.0f}", seconds,
                                                 timeout=seconds + 20))
             receiver.popen.terminate()
             lab.wait_until(lambda: not receiver.is_running, 10, "the last datagrams")
@@ -128,7 +131,7 @@ class Traffic:
 
     def round_trips(self, system, count, interval=0.002):
         """Round trips of pings from A to B in seconds, sorted; a lost one is infinitely long."""
-        done = self.hosts[0].run("ping", "-n", "-i", interval, "-c", count, "-W", 1, system.addresses[1], check=False,
+        done = self.ends(system)[0].run("ping", "-n", "-i", interval, "-c", count, "-W", 1, system.addresses[1], check=False,
                                  timeout=count * interval + 20)
         times = sorted(float(text) / 1000 for text in re.findall(r"time=([\d.]+) ms", done.stdout))
         return times + [math.inf] * (count - len(times))
@@ -190,8 +193,10 @@ class Step:
         self.title, self.seconds, self.measure = title, seconds, measure
 
 
-def steps(traffic, seconds, tries):
-    """The steps of a round in order, each measure(system, earlier) -> {metric: value}; `earlier` are the system's values so far."""
+def steps(traffic, seconds, tries, is_quick=False):
+    """The steps of a round in order, each measure(system, earlier) -> {metric: value}; `earlier` are the system's values so far.
+
+    Quickly, what the others let one expect is left out."""
     datagram_seconds, pings = max(0.05, seconds / 4), max(20, round(seconds / 2 / 0.002))
 
     def tcp(streams, is_reversed):
@@ -234,7 +239,8 @@ def steps(traffic, seconds, tries):
         return {"resident": system.resident_bytes()}
 
     search_seconds = (tries + 2) * (datagram_seconds + 0.25)
-    return [
+    left_out = {"TCP, 4 streams, B to A", "UDP, 1372 bytes, search"} if is_quick else set()
+    return [step for step in (
         Step("TCP, 1 stream, A to B", seconds + 0.2, tcp(1, False)),
         Step("TCP, 1 stream, B to A", seconds + 0.2, tcp(1, True)),
         Step("TCP, 4 streams, A to B", seconds + 0.2, tcp(4, False)),
@@ -245,4 +251,4 @@ def steps(traffic, seconds, tries):
         Step("round trips, idle", 0.002 * pings + 0.2, idle),
         Step("round trips beside TCP", 0.002 * pings + 0.6, loaded),
         Step("memory", 0.05, resident),
-    ]
+    ) if step.title not in left_out]

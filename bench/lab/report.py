@@ -48,15 +48,16 @@ class Results:
     def of(self, system, name):
         return self.values[system.name].get(name, [])
 
-    def best_peer(self, metric):
-        """The system of other people with the best median, or None."""
-        medians = {system: Summary(self.of(system, metric.name)).median for system in self.systems if system.kind == "peer"}
+    def best_peer(self, metric, layer=3):
+        """The system of other people with the best median among those of the layer, or None."""
+        medians = {system: Summary(self.of(system, metric.name)).median
+                   for system in self.systems if system.kind == "peer" and system.layer == layer}
         medians = {system: median for system, median in medians.items() if median is not None}
         return (min if metric.less_is_better else max)(medians, key=medians.get, default=None)
 
     def summary(self, system, metric):
         baselines = [other for other in self.systems if other.kind == "baseline"]
-        peer = self.best_peer(metric)
+        peer = self.best_peer(metric, system.layer)
         return Summary(self.of(system, metric.name), self.of(baselines[0], metric.name) if baselines else (),
                        self.of(peer, metric.name) if peer else ())
 
@@ -65,11 +66,11 @@ class Results:
     def as_json(self):
         found = {}
         for metric in self.metrics:
-            peer = self.best_peer(metric)
+            peers = {str(layer): peer.name for layer in (3, 2) if (peer := self.best_peer(metric, layer))}
             found[metric.name] = {"title": metric.title, "unit": metric.unit, "scale": metric.scale,
-                                  "better": "less" if metric.less_is_better else "more", "best_peer": peer.name if peer else None,
+                                  "better": "less" if metric.less_is_better else "more", "best_peer_by_layer": peers,
                                   "systems": {system.name: self.summary(system, metric).as_json() for system in self.systems}}
-        return {"systems": [{"name": system.name, "title": system.title, "kind": system.kind, "failure": system.failure}
+        return {"systems": [{"name": system.name, "title": system.title, "kind": system.kind, "layer": system.layer, "failure": system.failure}
                             for system in self.systems],
                 "metrics": found, "values": self.values}
 
@@ -77,8 +78,8 @@ class Results:
         width = max(len(system.title) for system in self.systems) + 2
         lines = []
         for metric in self.metrics:
-            peer = self.best_peer(metric)
-            best = f", best peer: {peer.title}" if peer else ""
+            best = "".join(f", best peer{' that carries Ethernet' if layer == 2 else ''}: {peer.title}"
+                           for layer in (3, 2) if (peer := self.best_peer(metric, layer)))
             lines += [f"{metric.title}, {metric.unit}{best}",
                       f"{'':{width}}{'median':>9}  {'min–max':<17}{'of veth':>9}{'of best peer':>14}"]
             for system in self.systems:

@@ -19,6 +19,8 @@ class System:
 
     kind = "peer"  # or "baseline", or "culvert"
     tool = None    # the program that must be there
+    layer = 3      # or 2, of systems that carry Ethernet: peers are compared with their like
+    ends = None    # the two hosts that talk over it, if they are not those that the daemons run on
 
     def __init__(self, name, title):
         self.name, self.title = name, title
@@ -49,7 +51,7 @@ class System:
             if self.tool and not shutil.which(self.tool):
                 raise lab.LabError(f"{self.tool} is not there")
             self.start(hosts)
-            if not probes.answers(hosts[0], self.addresses[1], timeout=15):
+            if not probes.answers((self.ends or hosts)[0], self.addresses[1], timeout=15):
                 raise lab.LabError("no ping is answered within 15 s")
         except (lab.LabError, OSError, ValueError) as error:
             self.fail(str(error).splitlines()[0])
@@ -66,7 +68,7 @@ class System:
 
     def carries(self, hosts):
         """Whether a ping is answered, which also wakes up a session that has expired meanwhile."""
-        return probes.answers(hosts[0], self.addresses[1], timeout=5)
+        return probes.answers((self.ends or hosts)[0], self.addresses[1], timeout=5)
 
     def cpu_seconds(self):
         """Processor time used so far by the daemons of both ends with their threads and children."""
@@ -143,6 +145,38 @@ class Culvert(SitePair):
         return CulvertSite(host, device, [address], port=self.port, mtu=MTU, interface_lines=self.lines)
 
 
+class CulvertTap(Culvert):
+    layer = 2
+
+    def __init__(self, name, title, lines=()):
+        super().__init__(name, title, ["Mode = tap", *lines])
+
+
+class CulvertBridged(CulvertTap):
+    """Two hosts more, each behind a NIC that a bridge joins with the tunnel's device, with the MTU of Ethernet.
+
+      station-a          host-a                          host-b          station-b
+      nic 10.N.0.1 ───── nic ─ bridge ─ tap ══════════ tap ─ bridge ─ nic ───── nic 10.N.0.2
+    """
+
+    def make_site(self, host, device, address):
+        return CulvertSite(host, device, [], port=self.port, interface_lines=self.lines)
+
+    def start(self, hosts):
+        super().start(hosts)
+        self.ends = []
+        for host, device, address in zip(hosts, self.devices, self.addresses):
+            station = host.lab.host(f"station-{device[-1]}")
+            bridge, nic = f"{self.name}-br", f"{self.name}-nic"
+            host.lab.link(station, host, name=("nic", nic))
+            lab.add_address(station, "nic", f"{address}/24")
+            host.ip("link", "add", bridge, "type", "bridge")
+            for port in (device, nic):
+                host.ip("link", "set", port, "master", bridge)
+            host.ip("link", "set", bridge, "up")
+            self.ends.append(station)
+
+
 class WireGuardGo(SitePair):
     """A program that is called as wireguard-go is and set up by wg and ip."""
 
@@ -180,6 +214,10 @@ class OpenVpn(Configured):
 
     tool = "openvpn"
 
+    def __init__(self, name, title, layer=3):
+        super().__init__(name, title)
+        self.layer = layer
+
     def certificate(self, host):
         folder = host.lab.folder
         key, certificate = folder / f"{self.name}-{host.name}.key", folder / f"{self.name}-{host.name}.crt"
@@ -194,12 +232,12 @@ class OpenVpn(Configured):
             key, certificate, _ = certificates[own]
             config = self.write(hosts[own], f"{hosts[own].name}.conf", f"""
 dev {self.devices[own]}
-dev-type tun
+dev-type {"tun" if self.layer == 3 else "tap"}
 proto udp4
 local {UPLINK[own]}
 port {self.port}
 remote {UPLINK[other]} {self.port}
-ifconfig {self.addresses[own]} {self.addresses[other]}
+ifconfig {self.addresses[own]} {self.addresses[other] if self.layer == 3 else "255.255.255.0"}
 {"tls-server" if own == 0 else "tls-client"}
 {"dh none" if own == 0 else ""}
 key {key}
@@ -223,6 +261,10 @@ class Fastd(Configured):
 
     tool = "fastd"
 
+    def __init__(self, name, title, layer=3):
+        super().__init__(name, title)
+        self.layer = layer
+
     def start(self, hosts):
         keys = []
         for _ in hosts:
@@ -231,7 +273,7 @@ class Fastd(Configured):
             keys.append((secret, public))
         for own, other in ((1, 0), (0, 1)):
             config = self.write(hosts[own], f"{hosts[own].name}.conf", f"""
-mode tun;
+mode {"tun" if self.layer == 3 else "tap"};
 interface "{self.devices[own]}";
 bind {UPLINK[own]}:{self.port};
 method "salsa2012+umac";
@@ -249,16 +291,57 @@ peer "other" {{
             hosts[own].ip("link", "set", self.devices[own], "up")
 
 
+class Tinc(Configured):
+    """tinc 1.0 as a switch, with its own choice of cipher."""
+
+    tool = "tincd"
+    layer = 2
+
+    def start(self, hosts):
+        folders = []
+        for own, other in ((0, 1), (1, 0)):
+            folder = hosts[own].lab.folder / f"{self.name}-{hosts[own].name}"
+            (folder / "hosts").mkdir(parents=True)
+            names = [host.name.replace("-", "_") for host in hosts]
+            (folder / "tinc.conf").write_text(f"""
+Name = {names[own]}
+Mode = switch
+DeviceType = tap
+Device = /dev/net/tun
+Interface = {self.devices[own]}
+AddressFamily = ipv4
+BindToAddress = {UPLINK[own]} {self.port}
+{f"ConnectTo = {names[other]}" if own == 0 else ""}
+""", encoding="utf-8")
+            (folder / "hosts" / names[own]).write_text(f"Address = {UPLINK[own]} {self.port}\nPMTU = {MTU + 14}\n", encoding="utf-8")
+            lab.run("tincd", "-c", folder, "-K", 2048, stdin="\n\n")
+            folders.append((folder, names[own]))
+        for own, other in ((0, 1), (1, 0)):
+            shutil.copy(folders[other][0] / "hosts" / folders[other][1], folders[own][0] / "hosts")
+        for own in (1, 0):
+            folder, _ = folders[own]
+            daemon = self.launch(hosts[own], "tincd", "-D", f"--pidfile={folder / 'pid'}", "-c", folder)
+            self.wait_for_device(hosts[own], self.devices[own], daemon)
+            hosts[own].ip("link", "set", self.devices[own], "mtu", MTU, "up")
+            lab.add_address(hosts[own], self.devices[own], f"{self.addresses[own]}/24")
+
+
 def known():
     """All systems by the name they are chosen by, in the order of the table."""
     found = [
         BareVeth("veth", "bare veth"),
         Culvert("culvert", "culvert, ChaCha20-Poly1305", ["Cipher = chacha20-poly1305"]),
+        Culvert("culvert-auto", "culvert, as it comes"),
         Culvert("culvert-aes", "culvert, AES-256-GCM", ["Cipher = aes-256-gcm"]),
         Culvert("culvert-none", "culvert, no cipher", ["Cipher = none", "Insecure = yes"]),
         WireGuardGo("wireguard-go", "wireguard-go (Debian)"),
         OpenVpn("openvpn", "OpenVPN, AES-256-GCM"),
         Fastd("fastd", "fastd, salsa2012+umac"),
+        CulvertTap("culvert-tap", "culvert tap, as it comes"),
+        CulvertBridged("bridged", "culvert tap between bridged NICs, as it comes"),
+        OpenVpn("openvpn-tap", "OpenVPN tap, AES-256-GCM", layer=2),
+        Fastd("fastd-tap", "fastd tap, salsa2012+umac", layer=2),
+        Tinc("tinc", "tinc, switch"),
     ]
     if program := os.environ.get("WIREGUARD_GO"):
         found.append(WireGuardGo("WIREGUARD_GO", f"{pathlib.Path(program).name} ($WIREGUARD_GO)", program))

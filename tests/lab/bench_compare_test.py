@@ -163,8 +163,8 @@ class Search(unittest.TestCase):
 
 
 class _System:
-    def __init__(self, name, kind, failure=None):
-        self.name, self.title, self.kind, self.failure = name, name.title(), kind, failure
+    def __init__(self, name, kind, failure=None, layer=3):
+        self.name, self.title, self.kind, self.failure, self.layer = name, name.title(), kind, failure, layer
 
 
 class Report(unittest.TestCase):
@@ -190,6 +190,15 @@ class Report(unittest.TestCase):
         self.assertEqual(0.5, summary.of_veth)
         self.assertEqual("fast", self.results.best_peer(self.metric).name)
         self.assertEqual((1.25 + 2.5) / 2, summary.of_best_peer)
+
+    def test_what_carries_ethernet_is_compared_with_what_does(self):
+        self.systems += [_System("switch", "peer", layer=2), tap := _System("tap", "culvert", layer=2)]
+        self.results = Results(self.systems, [self.metric])
+        for name, value in (("fast", 8), ("switch", 2), ("tap", 6), ("culvert", 16)):
+            self.add(name, value)
+        self.assertEqual("switch", self.results.best_peer(self.metric, 2).name)
+        self.assertEqual(3, self.results.summary(tap, self.metric).of_best_peer)
+        self.assertEqual(2, self.results.summary(self.systems[1], self.metric).of_best_peer)
 
     def test_less_may_be_better(self):
         self.metric.less_is_better = True
