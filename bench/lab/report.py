@@ -63,6 +63,11 @@ class Results:
 
     # - forms
 
+    @property
+    def measured(self):
+        """The metrics that at least one system has a value of."""
+        return [metric for metric in self.metrics if any(self.of(system, metric.name) for system in self.systems)]
+
     def as_json(self):
         found = {}
         for metric in self.metrics:
@@ -77,7 +82,7 @@ class Results:
     def as_table(self):
         width = max(len(system.title) for system in self.systems) + 2
         lines = []
-        for metric in self.metrics:
+        for metric in self.measured:
             best = "".join(f", best peer{' that carries Ethernet' if layer == 2 else ''}: {peer.title}"
                            for layer in (3, 2) if (peer := self.best_peer(metric, layer)))
             lines += [f"{metric.title}, {metric.unit}{best}",
@@ -92,7 +97,7 @@ class Results:
     def as_markdown(self):
         lines = ["| median (min–max), × bare veth, × best peer | " + " | ".join(system.title for system in self.systems) + " |",
                  "|---" * (len(self.systems) + 1) + "|"]
-        for metric in self.metrics:
+        for metric in self.measured:
             cells = []
             for system in self.systems:
                 summary = self.summary(system, metric)
