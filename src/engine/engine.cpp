@@ -49,6 +49,7 @@ void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
     if (std::exchange(peer.wants_keepalive_now, false)) send_keepalive(peer, now, out);
     if (std::exchange(peer.wants_handshake_now, false) && peer.candidate) send_initiation(peer, true, now, out);
     attend_agreement(peer, now, out);
+    attend_loops(now);
     while (const auto action = peer.timers.expire(now.time)) carry_out(*action, peer, now, out);
     schedule(peer, now.time);
   }
@@ -134,10 +135,7 @@ void Engine::set_cipher(CipherChoice choice) noexcept {
 Peer* Engine::ensure_peer(const PublicKey& key) {
   if (identity() && key == identity_->public_key) return nullptr;
   Peer& peer = peers_.ensure(*identity_, key);
-  if (switching_) {
-    switching_->ethernet.add_port(peer.id);
-    switching_->is_restricted.resize(peers_.slot_count());
-  }
+  if (switching_) switching_->add_port(peer.id);
   return &peer;
 }
 
@@ -158,7 +156,7 @@ void Engine::forget_peer(PeerId id) noexcept {
   wipe_handshake(peer);
   drops_.count(DropReason::StagedExpired, staged_.clear(peer.staged));
   deadlines_.remove(id);
-  if (switching_) switching_->ethernet.remove_port(id);
+  if (switching_) switching_->remove_port(id);
   peers_.remove(id);
 }
 

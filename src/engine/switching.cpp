@@ -1,6 +1,8 @@
 // Ethernet frames between the local device and the peers.
 #include "culvert/engine/switching.hpp"
 
+#include <cstddef>
+
 #include "culvert/engine/engine.hpp"
 #include "culvert/forwarding/ip_header.hpp"
 #include "culvert/protocol/envelope.hpp"
@@ -26,13 +28,11 @@ void Engine::set_mode(DeviceMode mode) {
   mode_ = mode;
   switching_.reset();
   if (mode == DeviceMode::Switched) {
-    std::array<std::uint64_t, 2> hash_key;
-    random_.fill(std::as_writable_bytes(std::span(hash_key)));
-    switching_ = std::make_unique<Switching>(hash_key);
+    switching_ = std::make_unique<Switching>(random_);
   }
   peers_.for_each([this](Peer& peer) {
     wipe_sessions(peer);
-    if (switching_) switching_->ethernet.add_port(peer.id);
+    if (switching_) switching_->add_port(peer.id);
   });
   restrict_sources();
 }
@@ -65,7 +65,8 @@ bool Engine::is_too_large(const EthernetHeader& header, ByteView frame) const no
 std::optional<Sealing> Engine::admit_ethernet(ByteView head, std::size_t count, std::size_t bytes,
                                               const Now& now) noexcept {
   const Verdict<EthernetHeader> header = parse_ethernet_header(head);
-  if (!header || is_too_large(*header, head)) return {};
+  // A loop probe is no station's frame.
+  if (!header || header->type == loop_probe_type || is_too_large(*header, head)) return {};
   const auto decision = switching_->ethernet.decide({}, *header, now.time);
   if (!decision || decision->is_flood) return {};
   Peer& peer = *peers_.find(decision->to.peer());
@@ -80,10 +81,16 @@ void Engine::on_ethernet_frame(ByteView frame, const Now& now, DatagramSink& out
   const Verdict<EthernetHeader> header = parse_ethernet_header(frame);
   if (!header) return count_drop(header.error());
   if (is_too_large(*header, frame)) return count_drop(DropReason::FrameTooLarge);
+  const auto seal = [&](Sealing& sealing) { return sealing.seal(frame, out); };
+  if (const WireLoopProbe* probe = LoopGuard::read(frame)) {
+    // Hops are counted where a probe comes from a peer, which it does on every way round.
+    if (may_pass_on(*probe, {}, now, out)) flood({}, frame, seal, now, out);
+    return;
+  }
   const auto decision = switching_->ethernet.decide({}, *header, now.time);
   if (!decision) return count_drop(decision.error());
-  const auto seal = [&](Sealing& sealing) { return sealing.seal(frame, out); };
   if (decision->is_flood) {
+    probe_for_loops(now, out);
     flood({}, frame, seal, now, out);
   } else {
     deliver(*peers_.find(decision->to.peer()), frame, seal, now, out);
@@ -101,6 +108,14 @@ ByteSpan Engine::accept_ethernet(Peer& peer, ByteSpan frame, std::uint8_t traffi
   const Verdict<EthernetHeader> header = parse_ethernet_header(frame);
   if (!header) return drop(header.error());
   if (is_too_large(*header, frame)) return drop(DropReason::FrameTooLarge);
+  // The envelope lies in front of the frame, and behind it what was its tag.
+  const auto seal = [&](Sealing& sealing) { return sealing.seal_with_room(frame, out); };
+  if (const WireLoopProbe* probe = LoopGuard::read(frame)) {
+    if (!may_pass_on(*probe, peer.id, now, out)) return {};
+    frame[offsetof(WireLoopProbe, hops)] = static_cast<std::byte>(std::to_integer<unsigned>(probe->hops) + 1);
+    flood(peer.id, frame, seal, now, out);
+    return frame;
+  }
   if (switching_->is_restricted[peer.id.value()]) {
     if (const auto allowed = check_source(peer.id, *header, frame); !allowed) return drop(allowed.error());
   }
@@ -109,10 +124,16 @@ ByteSpan Engine::accept_ethernet(Peer& peer, ByteSpan frame, std::uint8_t traffi
     if (const auto merged = decapsulate_ecn(traffic_class, payload); !merged) return drop(merged.error());
   }
   const auto decision = switching_->ethernet.decide(peer.id, *header, now.time);
-  if (!decision) return drop(decision.error());
-  // The envelope lies in front of the frame, and behind it what was its tag.
-  const auto seal = [&](Sealing& sealing) { return sealing.seal_with_room(frame, out); };
+  if (!decision) {
+    const DropReason reason = decision.error();
+    // Signs of a loop as much as what is flooded, or of its end.
+    const bool is_sign = reason == DropReason::FloodLimit || reason == DropReason::LocalAddress ||
+                         reason == DropReason::PortBlocked;
+    if (is_sign) probe_for_loops(now, out);
+    return drop(reason);
+  }
   if (decision->is_flood) {
+    probe_for_loops(now, out);
     flood(peer.id, frame, seal, now, out);
     return frame;
   }
@@ -156,6 +177,53 @@ void Engine::flood(SwitchPort from, ByteView frame, const Seal& seal, const Now&
     deliver(peer, frame, seal, now, out);
   });
   if (!goes_somewhere) count_drop(DropReason::NoPeer);
+}
+
+void Engine::probe_for_loops(const Now& now, DatagramSink& out) noexcept {
+  if (!switching_->loops.take_due(now.time)) return;
+  attend_loops(now);
+  peers_.for_each([&](Peer& peer) {
+    const Session* session = peer.sessions.current();
+    if (!peer.path || !session || !session->can_seal(now.time) || !peer.agreement.fits(mode_)) return;
+    const WireLoopProbe probe = switching_->loops.probe_for(peer.id);
+    Run run = run_of(bytes_of(probe), 1, sizeof probe);
+    run.is_data = false;  // Nobody answers it.
+    Sealing sealing = begin_sealing(peer, run, now);
+    if (!sealing.seal(bytes_of(probe), out)) count_drop(DropReason::BatchFull);
+    schedule(peer, now.time);
+  });
+}
+
+bool Engine::may_pass_on(const WireLoopProbe& probe, SwitchPort from, const Now& now, DatagramSink& out) noexcept {
+  LoopGuard& loops = switching_->loops;
+  if (loops.arrived(probe, from, now.time) == LoopGuard::Origin::Own) {
+    if (const auto deadline = loops.deadline()) {
+      deadlines_.wake_by(deadline->port, deadline->time);
+      probe_for_loops(now, out);
+    }
+    return false;
+  }
+  if (const auto refused = switching_->ethernet.admit_probe(from, now.time); !refused) {
+    count_drop(refused.error());
+    return false;
+  }
+  if (std::to_integer<unsigned>(probe.hops) >= limits::loop_probe_hops_max) {
+    count_drop(DropReason::FloodLimit);
+    return false;
+  }
+  probe_for_loops(now, out);
+  return true;
+}
+
+void Engine::attend_loops(const Now& now) noexcept {
+  if (!switching_) return;
+  LoopGuard& loops = switching_->loops;
+  while (const auto change = loops.take_change(now.time)) {
+    switching_->ethernet.set_blocked(change->port, change->is_blocked);
+    events_.push({change->is_blocked ? EventKind::LoopBlocked : EventKind::LoopEnded, change->port});
+  }
+  if (loops.take_doubt(now.time)) switching_->ethernet.forget_stations();
+  if (const auto deadline = loops.deadline()) deadlines_.wake_by(deadline->port, deadline->time);
 }
 
 }  // namespace culvert

@@ -6,8 +6,14 @@
 namespace culvert {
 namespace {
 
-constexpr Timestamp::duration flood_cost =
-    Timestamp::duration(std::chrono::seconds(1)) / EthernetSwitch::floods_per_second;
+/// Of a bucket that is full again at `full_at`.
+bool take_token(Timestamp& full_at, unsigned burst, unsigned per_second, Timestamp now) noexcept {
+  const Timestamp::duration cost = Timestamp::duration(std::chrono::seconds(1)) / per_second;
+  const Timestamp next = std::max(full_at, now) + cost;
+  if (next - now > burst * cost) return false;
+  full_at = next;
+  return true;
+}
 
 }  // namespace
 
@@ -40,16 +46,20 @@ Verdict<EthernetSwitch::Decision> EthernetSwitch::decide(SwitchPort from, const 
       return Decision{.is_flood = false, .to = *to};
     }
   }
-  if (!from.is_local() && !may_flood(from.peer(), now)) return DropReason::FloodLimit;
+  if (!from.is_local() &&
+      !take_token(peers_[from.peer().value()].flooded_until, floods_burst, floods_per_second, now)) {
+    return DropReason::FloodLimit;
+  }
   return Decision{.is_flood = true, .to = {}};
 }
 
-bool EthernetSwitch::may_flood(PeerId id, Timestamp now) noexcept {
-  Peer& peer = peers_[id.value()];
-  const Timestamp until = std::max(peer.flooded_until, now) + flood_cost;
-  if (until - now > floods_burst * flood_cost) return false;
-  peer.flooded_until = until;
-  return true;
+Verdict<void> EthernetSwitch::admit_probe(SwitchPort from, Timestamp now) noexcept {
+  if (from.is_local()) return {};
+  if (is_blocked(from.peer())) return DropReason::PortBlocked;
+  if (!take_token(peers_[from.peer().value()].probed_until, probes_burst, probes_per_second, now)) {
+    return DropReason::FloodLimit;
+  }
+  return {};
 }
 
 }  // namespace culvert

@@ -131,6 +131,12 @@ void MacTable::remove(SwitchPort port) noexcept {
   while (ports_[port.number()].oldest != none) release(ports_[port.number()].oldest);
 }
 
+void MacTable::clear() noexcept {
+  for (Index index = 0; index < capacity; ++index) {
+    if (nodes_[index].is_used) release(index);
+  }
+}
+
 std::size_t MacTable::size_of(SwitchPort port) const noexcept {
   return port.number() < ports_.size() ? ports_[port.number()].size : 0;
 }

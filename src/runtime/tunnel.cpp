@@ -167,6 +167,16 @@ void Tunnel::on_event(const Event& event) {
         spdlog::warn("peer {}: {}", device_.labels.of(peer->public_key()), words);
       }
       return;
+    case EventKind::LoopBlocked:
+      level = spdlog::level::warn;
+      what =
+          "our own probe came back through it: there is another way between the two LANs, a loop. Nothing passes "
+          "from and to it until that is gone";
+      break;
+    case EventKind::LoopEnded:
+      level = spdlog::level::info;
+      what = "probes come back no more, the loop is gone: frames pass again";
+      break;
     case EventKind::CipherMismatch:
       if (state.mismatch_log.allow(read_clocks().time)) {
         spdlog::warn(

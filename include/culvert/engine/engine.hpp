@@ -196,6 +196,13 @@ class Engine {
   /// Seals with `seal`, or lets the frame wait for a session.
   template <class Seal>
   void deliver(Peer& peer, ByteView frame, const Seal& seal, const Now& now, DatagramSink& out) noexcept;
+  /// Sends a probe by each port if it is time: flooded traffic passes.
+  void probe_for_loops(const Now& now, DatagramSink& out) noexcept;
+  /// A probe came from `from`: takes it if it is ours. False when it goes no further.
+  [[nodiscard]] bool may_pass_on(const WireLoopProbe& probe, SwitchPort from, const Now& now,
+                                 DatagramSink& out) noexcept;
+  /// Blocks and opens ports as the loop guard wants.
+  void attend_loops(const Now& now) noexcept;
   template <class Seal>
   void flood(SwitchPort from, ByteView frame, const Seal& seal, const Now& now, DatagramSink& out) noexcept;
 

@@ -18,6 +18,8 @@ enum class EventKind {
   KeysExpired,          ///< all session keys were wiped for age
   Agreed,               ///< the peer said hello for the first time in a session, and carries what we carry
   ModeMismatch,         ///< it said that it carries something else, or a switched device waited for a hello in vain
+  LoopBlocked,          ///< our own probe came back: frames from and to the peer are dropped
+  LoopEnded,            ///< they are not any more
   CipherMismatch,       ///< a message under the present session is of another suite; once a session, perhaps forged
 };
 

@@ -30,6 +30,9 @@ class EthernetSwitch {
   /// than 1000 in any second.
   static constexpr unsigned floods_burst = 200;
   static constexpr unsigned floods_per_second = 800;
+  /// Likewise probes for loops, at once and a second.
+  static constexpr unsigned probes_burst = 64;
+  static constexpr unsigned probes_per_second = 64;
 
   /// `hash_key` should be random.
   explicit EthernetSwitch(const std::array<std::uint64_t, 2>& hash_key) : table_(hash_key) {}
@@ -41,6 +44,7 @@ class EthernetSwitch {
   void add_port(PeerId peer);
   /// Forgets the stations behind the peer, at once.
   void forget_stations(SwitchPort port) noexcept { table_.remove(port); }
+  void forget_stations() noexcept { table_.clear(); }
   /// Forgets all about the peer.
   void remove_port(PeerId peer) noexcept;
   /// Whether frames from and to the peer are dropped; its stations are forgotten when it is blocked.
@@ -55,6 +59,9 @@ class EthernetSwitch {
   /// Learns where the source is and decides about a frame that came from `from`. DropReasons: LinkLocalGroup,
   /// PortBlocked, SourceAddress, LocalAddress, SamePort, NotRelayed, FloodLimit.
   [[nodiscard]] Verdict<Decision> decide(SwitchPort from, const EthernetHeader& header, Timestamp now) noexcept;
+  /// Likewise about a probe for loops, which teaches nothing and has an allowance of its own, so that a storm cannot
+  /// keep it from being seen. DropReasons: PortBlocked, FloodLimit.
+  [[nodiscard]] Verdict<void> admit_probe(SwitchPort from, Timestamp now) noexcept;
   /// Whether what floods from `from` goes to `to`. To the local device goes all that comes from peers.
   [[nodiscard]] bool floods(SwitchPort from, PeerId to) const noexcept {
     return from != SwitchPort(to) && (from.is_local() || settings_.relay) && !is_blocked(to);
@@ -65,9 +72,9 @@ class EthernetSwitch {
  private:
   struct Peer {
     Timestamp flooded_until{};  ///< when all it may flood at once will be allowed again
+    Timestamp probed_until{};   ///< likewise of probes
     bool is_blocked = false;
   };
-  [[nodiscard]] bool may_flood(PeerId peer, Timestamp now) noexcept;
 
   SwitchSettings settings_;
   MacTable table_;

@@ -19,7 +19,7 @@ namespace culvert {
 /// that no peer can push a local station out. When a half is full, whoever asks for one more takes it from a peer that
 /// has more than he, or replaces what he himself has not heard for longest. A hash table in fixed memory, about 280 KB;
 /// its key keeps peers from choosing addresses that fall into one place. No call but reserve() allocates; each takes
-/// constant time, remove() as long as the port has entries.
+/// constant time, remove() and clear() as long as there are entries to go.
 class MacTable {
  public:
   static constexpr std::size_t capacity = 8192;
@@ -47,6 +47,8 @@ class MacTable {
   [[nodiscard]] std::optional<SwitchPort> find(std::uint16_t vlan, MacAddress address, Timestamp now) const noexcept;
   /// Forgets all of a port.
   void remove(SwitchPort port) noexcept;
+  /// Forgets all.
+  void clear() noexcept;
 
   /// Those not too old and those not yet thrown out.
   [[nodiscard]] std::size_t size() const noexcept { return sizes_[0] + sizes_[1]; }

@@ -145,6 +145,19 @@ TEST_F(EthernetSwitchTest, neither_takes_from_a_blocked_port_nor_gives_to_it) {
   EXPECT_TRUE(ethernet.floods(local, first));
 }
 
+TEST_F(EthernetSwitchTest, lets_probes_through_a_storm_and_bounds_them_apart) {
+  while (decide(first, bob, everybody)) {
+  }
+  unsigned probes = 0;
+  while (ethernet.admit_probe(first, start)) ++probes;
+  EXPECT_EQ(probes, EthernetSwitch::probes_burst);
+  EXPECT_EQ(ethernet.admit_probe(first, start).error(), DropReason::FloodLimit);
+  EXPECT_TRUE(ethernet.admit_probe(second, start));
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(ethernet.admit_probe(local, start));
+  ethernet.set_blocked(second, true);
+  EXPECT_EQ(ethernet.admit_probe(second, start).error(), DropReason::PortBlocked);
+}
+
 TEST_F(EthernetSwitchTest, forgets_the_stations_of_a_peer_that_goes) {
   EXPECT_TRUE(decide(first, ann, everybody));
   ethernet.set_blocked(second, true);

@@ -101,6 +101,16 @@ TEST(MacTable, forgets_all_of_one_port_and_nothing_else) {
   EXPECT_EQ(table.size(), 500U);
 }
 
+TEST(MacTable, forgets_everything) {
+  MacTable table = table_for(1);
+  for (std::uint64_t i = 0; i < 100; ++i) EXPECT_TRUE(table.learn(0, station(i), i % 2 == 0 ? peer(0) : local, at(0s)));
+  table.clear();
+  EXPECT_EQ(table.size(), 0U);
+  EXPECT_EQ(table.find(0, station(1), at(0s)), std::nullopt);
+  for (std::uint64_t i = 0; i < 2 * MacTable::capacity; ++i) EXPECT_TRUE(table.learn(0, station(i), local, at(0s)));
+  EXPECT_EQ(table.size(), MacTable::half);
+}
+
 TEST(MacTable, is_bounded_and_a_peer_replaces_its_own_oldest) {
   MacTable table = table_for(1);
   for (std::uint64_t i = 0; i < 3 * MacTable::capacity; ++i) {
