@@ -138,6 +138,49 @@ std::string people_kind(std::string_view kind) {
   return kind == "stock" ? "plain WireGuard" : "not known yet";
 }
 
+/// What `culvert_station` says: where a station is, and how long ago it was heard.
+struct Station {
+  std::string address;
+  unsigned vlan = 0;
+  std::uint64_t age = 0;
+  const Fields* port = nullptr;  ///< the device's or a peer's
+};
+
+std::vector<Station> stations_of(const TunnelReport& report) {
+  std::vector<Station> stations;
+  const auto take_from = [&stations](const Fields& port) {
+    for (const auto& [key, value] : port) {
+      if (key != "culvert_station") continue;
+      const std::size_t vlan = value.find(' ');
+      const std::size_t age = value.rfind(' ');
+      if (vlan == std::string::npos || vlan == age) continue;
+      Station& station = stations.emplace_back();
+      station.address = value.substr(0, vlan);
+      std::from_chars(value.data() + vlan + 1, value.data() + age, station.vlan);
+      std::from_chars(value.data() + age + 1, value.data() + value.size(), station.age);
+      station.port = &port;
+    }
+  };
+  take_from(report.device);
+  for (const Fields& peer : report.peers) take_from(peer);
+  return stations;
+}
+
+void print_stations(const TunnelReport& report) {
+  const std::vector<Station> stations = stations_of(report);
+  if (stations.empty()) return;
+  fmt::print("  stations: {}\n", stations.size());
+  for (const Station& station : stations) {
+    std::string where = "local";
+    if (station.port != &report.device) {
+      const std::string* name = find(*station.port, "culvert_name");
+      where = name ? *name : *find(*station.port, "public_key");
+    }
+    const std::string vlan = station.vlan == 0 ? "" : fmt::format("vlan {}", station.vlan);
+    fmt::print("    {}  {:<9} {:<12} {}\n", station.address, vlan, people_age(station.age), where);
+  }
+}
+
 constexpr std::string_view drop_prefix = "culvert_drop_";
 
 void print_people(const TunnelReport& report) {
@@ -153,6 +196,7 @@ void print_people(const TunnelReport& report) {
         std::pair{"culvert_receiving_path", "receiving"}}) {
     if (const auto* path = find(report.device, key)) line(label, *path);
   }
+  if (const auto* mode = find(report.device, "culvert_mode")) line("mode", *mode);
   if (const auto* suite = find(report.device, "culvert_cipher")) line("cipher", people_cipher(report.device, *suite));
   std::string drops;
   for (const auto& [key, value] : report.device) {
@@ -160,6 +204,7 @@ void print_people(const TunnelReport& report) {
     drops += (drops.empty() ? "" : ", ") + value + " " + key.substr(drop_prefix.size());
   }
   if (!drops.empty()) line("dropped packets", drops);
+  print_stations(report);
 
   for (const Fields& peer : report.peers) {
     const std::string* given = find(peer, "culvert_name");
@@ -176,6 +221,7 @@ void print_people(const TunnelReport& report) {
     if (const auto* kind = find(peer, "culvert_peer")) detail("speaks", people_kind(*kind));
     if (const auto* suite = find(peer, "culvert_peer_cipher")) detail("cipher", *suite);
     if (const auto* mismatch = find(peer, "culvert_mismatch")) detail("MISMATCH", "this peer " + *mismatch);
+    if (find(peer, "culvert_blocked")) detail("BLOCKED", "our own probe came back through this peer: a loop");
     const std::uint64_t handshake = number(peer, "last_handshake_time_sec");
     const auto now = static_cast<std::uint64_t>(std::time(nullptr));
     detail("latest handshake", handshake == 0 ? "never" : people_age(now > handshake ? now - handshake : 0));
@@ -197,7 +243,7 @@ boost::json::object json_of(const TunnelReport& report) {
        {std::pair{"culvert_namespace", "namespace"}, std::pair{"culvert_socket_namespace", "socket_namespace"},
         std::pair{"culvert_device_path", "device_path"}, std::pair{"culvert_sending_path", "sending_path"},
         std::pair{"culvert_receiving_path", "receiving_path"}, std::pair{"culvert_cipher", "cipher"},
-        std::pair{"culvert_aead", "aead_library"}}) {
+        std::pair{"culvert_aead", "aead_library"}, std::pair{"culvert_mode", "mode"}}) {
     if (const auto* value = find(report.device, from)) tunnel[to] = *value;
   }
   if (find(report.device, "culvert_pid")) tunnel["pid"] = number(report.device, "culvert_pid");
@@ -206,6 +252,17 @@ boost::json::object json_of(const TunnelReport& report) {
     if (key.starts_with(drop_prefix)) drops[key.substr(drop_prefix.size())] = number(report.device, key);
   }
   tunnel["drops"] = std::move(drops);
+  boost::json::array stations;
+  for (const Station& station : stations_of(report)) {
+    const bool is_local = station.port == &report.device;
+    stations.push_back(
+        {{"address", station.address},
+         {"vlan", station.vlan},
+         {"age", station.age},
+         {"peer", is_local ? boost::json::value(nullptr) : boost::json::value(*find(*station.port, "public_key"))}});
+  }
+  const std::string* mode = find(report.device, "culvert_mode");
+  if (mode && *mode == "tap") tunnel["stations"] = std::move(stations);
   boost::json::array peers;
   for (const Fields& fields : report.peers) {
     boost::json::object peer;
@@ -221,6 +278,7 @@ boost::json::object json_of(const TunnelReport& report) {
     }
     peer["allowed_ips"] = std::move(allowed_ips);
     peer["latest_handshake"] = number(fields, "last_handshake_time_sec");
+    if (find(report.device, "culvert_mode")) peer["blocked"] = find(fields, "culvert_blocked") != nullptr;
     peer["received_bytes"] = number(fields, "rx_bytes");
     peer["sent_bytes"] = number(fields, "tx_bytes");
     peer["persistent_keepalive"] = number(fields, "persistent_keepalive_interval");

@@ -29,6 +29,7 @@ void Engine::set_mode(DeviceMode mode) {
   switching_.reset();
   if (mode == DeviceMode::Switched) {
     switching_ = std::make_unique<Switching>(random_);
+    features_ = Features(features_.bits() | Features{Feature::Ethernet}.bits());
   }
   peers_.for_each([this](Peer& peer) {
     wipe_sessions(peer);

@@ -16,12 +16,14 @@
 #include <boost/asio/write.hpp>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "culvert/config/uapi_reader.hpp"
 #include "culvert/crypto/aead.hpp"
 #include "culvert/crypto/locked_buffer.hpp"
+#include "culvert/io/clock.hpp"
 #include "culvert/runtime/agreement_words.hpp"
 #include "rethrow.hpp"
 
@@ -317,6 +319,7 @@ void ControlSocket::begin_get(Answer& answer) {
   if (!labels.socket_namespace.empty()) {
     answer.append("culvert_socket_namespace={}\n", printable(labels.socket_namespace));
   }
+  answer.append("culvert_mode={}\n", engine->mode() == DeviceMode::Switched ? "tap" : "tun");
   const DropCounters drops = device_.drops();
   for (std::size_t i = 0; i < drop_reason_count; ++i) {
     const auto reason = static_cast<DropReason>(i);
@@ -338,6 +341,8 @@ bool ControlSocket::tell_peer(PeerId id, Answer& answer) {
                 (handshake - seconds).count());
   answer.append("tx_bytes={}\nrx_bytes={}\npersistent_keepalive_interval={}\n", peer->sent_bytes, peer->received_bytes,
                 peer->timers.persistent_keepalive().count());
+  const EthernetSwitch* ethernet = engine->ethernet();
+  if (ethernet && ethernet->is_blocked(id)) answer.append("culvert_blocked=1\n");
   const auto label = device_.labels.peers.find(peer->public_key());
   if (label != device_.labels.peers.end()) answer.append("culvert_name={}\n", printable(label->second));
   answer.append("culvert_peer={}\n", nature_word(peer->agreement));
@@ -352,21 +357,44 @@ asio::awaitable<bool> ControlSocket::answer_get(Answer& answer) {
   begin_get(answer);
   // Peers may come and go whenever the client makes us wait; the prefixes are as they were at the beginning.
   std::vector<std::pair<PeerId, Prefix>> prefixes;
+  std::vector<MacTable::Entry> stations;
+  const Timestamp now = read_clocks().time;
   std::size_t slots = 0;
   {
     const auto engine = device_.engine();
+    if (const EthernetSwitch* ethernet = engine->ethernet()) {
+      stations.reserve(ethernet->table().size());
+      ethernet->table().for_each(now, [&](const MacTable::Entry& entry) { stations.push_back(entry); });
+    }
     prefixes.reserve(engine->prefixes().size());
     engine->prefixes().for_each([&](const Prefix& prefix, PeerId id) { prefixes.emplace_back(id, prefix); });
     slots = engine->peers().slot_count();
   }
   std::ranges::stable_sort(prefixes, {}, &std::pair<PeerId, Prefix>::first);
+  std::ranges::sort(stations, {},
+                    [](const MacTable::Entry& entry) { return std::tuple(entry.port, entry.vlan, entry.address); });
+  auto station = stations.begin();
+  const auto tell_station = [&] {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - station->seen);
+    answer.append("culvert_station={} {} {}\n", station->address.to_string(), station->vlan,
+                  std::max(age, std::chrono::seconds(0)).count());
+  };
+  for (; station != stations.end() && station->port.is_local(); ++station) {
+    tell_station();
+    if (answer.is_full() && !co_await answer.send()) co_return false;
+  }
   auto prefix = prefixes.begin();
   for (std::uint32_t slot = 0; slot < slots; ++slot) {
     const PeerId id(slot);
     while (prefix != prefixes.end() && prefix->first < id) ++prefix;
+    while (station != stations.end() && station->port < SwitchPort(id)) ++station;
     if (!tell_peer(id, answer)) continue;
     for (; prefix != prefixes.end() && prefix->first == id; ++prefix) {
       answer.append("allowed_ip={}\n", prefix->second.to_string());
+      if (answer.is_full() && !co_await answer.send()) co_return false;
+    }
+    for (; station != stations.end() && station->port == SwitchPort(id); ++station) {
+      tell_station();
       if (answer.is_full() && !co_await answer.send()) co_return false;
     }
     if (answer.is_full() && !co_await answer.send()) co_return false;
