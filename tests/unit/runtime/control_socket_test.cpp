@@ -105,6 +105,20 @@ TEST_F(ControlSocketTest, tells_what_the_device_is) {
   EXPECT_THAT(answer, EndsWith("\nerrno=0\n\n"));
 }
 
+TEST_F(ControlSocketTest, tells_what_a_peer_is_and_no_cipher_without_a_session) {
+  const auto control = serve();
+  DeviceChange change;
+  change.cipher = CipherChoice::automatic();
+  change.peers.emplace_back().public_key = PublicKey{std::array<std::byte, key_size>{std::byte{9}}};
+  ASSERT_TRUE(device_.apply(std::move(change)));
+  device_.engine()->set_mode(DeviceMode::Switched);
+  const std::string answer = answer_to(question);
+  EXPECT_THAT(answer, HasSubstr("\nculvert_cipher=auto\n"));
+  EXPECT_THAT(answer, HasSubstr("\nculvert_peer=unknown\n"));
+  EXPECT_THAT(answer, testing::Not(HasSubstr("culvert_peer_cipher")));
+  EXPECT_THAT(answer, testing::Not(HasSubstr("culvert_mismatch"))) << "it may yet say that it is switched";
+}
+
 TEST_F(ControlSocketTest, shows_labels_so_that_they_cannot_forge_lines) {
   const auto control = serve();
   DeviceChange change;
