@@ -31,7 +31,8 @@ YEAR = 365 * DAY
 SILENT_AFTER = 12
 KEEPALIVE_SIZE = 32
 
-INITIATION, RESPONSE, DATA = 1, 2, 4
+INITIATION, RESPONSE = 1, 2
+DATA = (4, 0xc1)  # ChaCha20-Poly1305, AES-256-GCM
 
 
 class Clocks:
@@ -67,7 +68,7 @@ class Wire(Capture):
         super().__exit__()
         sent = [datagram.payload for datagram in self.datagrams(outgoing=True, port=51820)]
         self.kinds = [payload[0] for payload in sent]
-        self.receivers = {payload[4:8] for payload in sent if payload[0] == DATA}  # indices of the sessions used
+        self.receivers = {payload[4:8] for payload in sent if payload[0] in DATA}  # indices of the sessions used
 
 
 class Clock:
@@ -91,10 +92,16 @@ class Clock:
 
     def fall_silent(self):
         """As if SILENT_AFTER seconds had passed, at the end of which site-a has nothing more to say."""
+        wait_until(lambda: self.peer_kind() != "unknown", what="site-a to have said hello as often as it does")
+        self.assertTrue(answers(self.host_a, "10.9.0.2"), "which it owes a keepalive for")
         with Wire(self) as wire:
             self.clocks.move(boottime=self.clocks.boottime + SILENT_AFTER)
             wait_until(lambda: any(len(d.payload) == KEEPALIVE_SIZE for d in wire.datagrams(outgoing=True, port=51820)),
                        what="the last keepalive")
+
+    def peer_kind(self):
+        [tunnel] = json.loads(run(culvert_binary(), "show", "site-a", "--json"))
+        return tunnel["peers"][0]["kind"]
 
     @property
     def state_file(self):
