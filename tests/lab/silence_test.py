@@ -20,7 +20,7 @@ from scenario import Scenario, main
 from sites import Subject, introduce
 
 PORT = 51820
-INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4
+INITIATION, RESPONSE, COOKIE, DATA, DATA_AES = 1, 2, 3, 4, 0xc1
 SIZES = {INITIATION: 148, RESPONSE: 92, COOKIE: 64}
 
 
@@ -36,7 +36,8 @@ class Silence(Scenario):
             self.a.start()
             self.assertTrue(answers(self.host_a, "10.9.0.2"))
             self.assertEqual(3, ping(self.host_a, "10.9.0.2").received)
-        self.recorded = {kind: [d.payload for d in wire.datagrams(port=PORT) if d.payload[0] == kind] for kind in (1, 2, 4)}
+        kinds = {INITIATION: [INITIATION], RESPONSE: [RESPONSE], DATA: [DATA, DATA_AES]}
+        self.recorded = {kind: [d.payload for d in wire.datagrams(port=PORT) if d.payload[0] in found] for kind, found in kinds.items()}
         self.attacker = Attacker(self.lab, self.host_b)
         self.dice = random.Random(20)
 
@@ -61,7 +62,7 @@ class Silence(Scenario):
             case 4:  # cut or padded
                 return dice.choice((initiation[:-1], initiation + b"\0", initiation[:116], initiation[:20]))
             case 5:  # data for nobody's index
-                return bytes([DATA, 0, 0, 0]) + dice.randbytes(4) + bytes(8) + dice.randbytes(16 * dice.randrange(1, 80))
+                return bytes([dice.choice((DATA, DATA_AES)), 0, 0, 0]) + dice.randbytes(4) + bytes(8) + dice.randbytes(16 * dice.randrange(1, 80))
             case 6:  # data for a real index, forged or repeated
                 message = dice.choice(self.recorded[DATA])
                 return message if dice.randrange(2) else self.flipped(message, range(8, len(message)))
