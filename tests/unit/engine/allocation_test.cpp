@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "support/ethernet_frames.hpp"
 #include "support/peer_pair.hpp"
 
 namespace {
@@ -100,6 +101,44 @@ TEST(Allocation, does_not_happen_for_packets_of_a_session) {
     }
   }
   EXPECT_EQ(sinks.frame_bytes, 2'000'000U);
+  EXPECT_EQ(allocations, 0U);
+}
+
+TEST(Allocation, does_not_happen_for_frames_between_switches) {
+  SwitchedLan lan(3);
+  lan.connect(1, 0);
+  lan.connect(2, 0);
+  lan.settle();
+  FixedSinks sinks;
+  FixedSinks relayed;
+  const Path from_first{lan[1].endpoint, {}, 0};
+  const Path from_hub{lan[0].endpoint, {}, 0};
+  const std::array<Bytes, 3> frames{
+      FrameBuilder{.destination = SwitchedLan::station(0), .source = SwitchedLan::station(1), .payload_size = 1000}
+          .frame(),
+      FrameBuilder{.destination = SwitchedLan::station(2), .source = SwitchedLan::station(1), .payload_size = 1000}
+          .frame(),
+      FrameBuilder{.destination = everybody, .source = SwitchedLan::station(1)}.frame()};
+  Bytes of_a_stranger = FrameBuilder{.destination = everybody, .source = SwitchedLan::station(1)}.frame();
+  const Counting counting;
+  for (int i = 0; i < 1000; ++i) {
+    lan.now.time += std::chrono::milliseconds(10);
+    lan.now.wall += std::chrono::milliseconds(10);
+    store<Be32>(&of_a_stranger[8], static_cast<std::uint32_t>(0x770000 + i));
+    for (const ByteView frame :
+         {ByteView(frames[0]), ByteView(frames[1]), ByteView(frames[2]), ByteView(of_a_stranger)}) {
+      lan[1].engine.on_frame(frame, lan.now, sinks);
+      lan[0].engine.on_datagram(from_first, 0, sinks.sent, lan.now, sinks, relayed);
+      if (!relayed.sent.empty()) lan[2].engine.on_datagram(from_hub, 0, relayed.sent, lan.now, sinks, sinks);
+      relayed.sent = {};
+    }
+    for (std::size_t node = 0; node < 3; ++node) {
+      lan[node].engine.on_deadline(lan.now, sinks);
+      while (lan[node].engine.poll_event()) {
+      }
+    }
+  }
+  EXPECT_GT(sinks.frame_bytes, 2'000'000U);
   EXPECT_EQ(allocations, 0U);
 }
 

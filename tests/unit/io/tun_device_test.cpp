@@ -224,6 +224,44 @@ TEST(TunDevice, packets_written_to_it_reach_the_kernel) {
   });
 }
 
+TEST(TapDevice, carries_ethernet_frames_both_ways) {
+  with_tun([] {
+    for (const bool with_offloads : {false, true}) {
+      auto device = TunDevice::create("cv0", with_offloads, 1, DeviceLayer::Ethernet);
+      EXPECT_EQ(device.layer(), DeviceLayer::Ethernet);
+      EXPECT_EQ(TunDevice::create("cv1").layer(), DeviceLayer::Ip);
+      EXPECT_THAT(output_of("ip link show cv0"), HasSubstr("link/ether"));
+      output_of("ip link set cv0 up; ip addr add 10.9.0.1/24 dev cv0");
+      // The kernel asks for a neighbour: the only frames that are no IPv6.
+      send_through_kernel(100);
+      bool has_asked = false;
+      for (;;) {
+        VirtioNetHeader header;
+        const auto size = device.try_read(header, memory);
+        if (!size) break;
+        ASSERT_GE(*size, 42U);
+        has_asked = has_asked || load<Be16>(&memory[12]) == 0x0806;
+      }
+      EXPECT_TRUE(has_asked);
+      std::vector<std::byte> frame(60, std::byte{0xff});
+      EXPECT_EQ(error_of(device.try_write(frame)), 0);
+      EXPECT_EQ(error_of(device.try_write(ByteView(frame).first(13))), EINVAL) << "no Ethernet header";
+    }
+  });
+}
+
+TEST(TapDevice, has_queues_and_offloads_as_a_tun_device_has) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0", true, 3, DeviceLayer::Ethernet);
+    ASSERT_EQ(device.queue_count(), 3U);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(device.queue(i).layer(), DeviceLayer::Ethernet);
+      EXPECT_TRUE(device.queue(i).offloads().virtio_net_header);
+      EXPECT_TRUE(device.queue(i).offloads().tcp);
+    }
+  });
+}
+
 TEST(TunDevice, refuses_packets_while_it_is_down) {
   with_tun([] {
     auto device = TunDevice::create("cv0");

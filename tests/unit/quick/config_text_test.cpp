@@ -109,6 +109,16 @@ TEST(ConfigText, of_the_examples_is_read_back_as_what_was_written) {
   }
 }
 
+TEST(ConfigText, of_a_tap_is_read_back_as_one) {
+  const Config config = parse_config(
+      "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\nMode = tap\nRelay = no\n", "a.conf");
+  const WipedString text = to_text(config, ConfigText::Whole);
+  const Config again = parse_config(text, "a.conf");
+  EXPECT_EQ(again.mode, DeviceMode::Switched);
+  EXPECT_EQ(again.switching, config.switching);
+  EXPECT_EQ(text.find("Table"), WipedString::npos) << "a tap has none";
+}
+
 TEST(ConfigText, for_wg_has_only_what_wg_knows) {
   const Config config = parse_config(with_own_key(everything), "test.conf");
   EXPECT_EQ(std::string(to_text(config, ConfigText::ForWg)), R"([Interface]

@@ -64,6 +64,12 @@ TEST(Difference, names_each_value_of_the_interface) {
                   "PreUp and PostUp: other hooks, which a reload does not run"));
 }
 
+TEST(Difference, names_what_a_switch_does) {
+  Tunnel tunnel(file_of("Mode = tap\nMTU = 1420\n", ""));
+  EXPECT_THAT(tunnel.against(file_of("Mode = tap\nMTU = 1420\nRelay = no\nLinkLocalFrames = yes\n", "")),
+              ElementsAre("Relay: yes -> no", "LinkLocalFrames: no -> yes"));
+}
+
 TEST(Difference, tells_of_secret_keys_only_that_they_change) {
   const std::string psk = "PresharedKey = /UwcSPg38hW/D9Y3tcS1FOV0K1wuURMbS0sesJEP5ak=\n";
   Tunnel tunnel(file_of("", peer_of("")));

@@ -333,6 +333,9 @@ TEST_F(QuickSetupChangeTest, needs_a_new_start_for_another_namespace) {
       wanted = plain_config();
       wanted.device_namespace = "pid:1";
       EXPECT_THROW(setup.complete(before, wanted), ConfigError);
+      wanted = plain_config();
+      wanted.mode = DeviceMode::Switched;
+      EXPECT_THROW(setup.complete(before, wanted), ConfigError);
     });
   });
 }
@@ -504,6 +507,16 @@ TEST_F(QuickSetupTest, takes_the_mtu_of_the_default_route_or_a_usual_one_when_no
     config.peers[0].endpoint.reset();
     up_and_down(std::move(config), options(),
                 [] { EXPECT_THAT(output_of("ip link show quick0"), HasSubstr("mtu 1420 ")); });
+  });
+}
+
+TEST_F(QuickSetupTest, gives_a_tap_the_mtu_of_ethernet_whatever_the_way_carries) {
+  in_network([&] {
+    up_and_down(config_of("Address = 10.9.0.1/24\nMode = tap\n"), options(), [] {
+      const std::string link = output_of("ip link show quick0");
+      EXPECT_THAT(link, HasSubstr("mtu 1500 "));
+      EXPECT_THAT(link, HasSubstr("link/ether"));
+    });
   });
 }
 

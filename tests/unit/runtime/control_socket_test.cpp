@@ -9,8 +9,10 @@
 
 #include <fstream>
 
+#include "culvert/io/clock.hpp"
 #include "support/captured_log.hpp"
 #include "support/crypto_ready.hpp"
+#include "support/ethernet_frames.hpp"
 #include "support/expect_system_error.hpp"
 #include "support/io_loop.hpp"
 #include "support/temporary_directory.hpp"
@@ -91,6 +93,11 @@ class ControlSocketTest : public ::testing::Test {
     return client.text();
   }
 
+  std::string answer_to_one() {
+    const auto control = serve();
+    return answer_to(question);
+  }
+
   test::TemporaryDirectory directory_;
   std::string path_ = directory_.file("test0.sock");
   boost::asio::io_context io_{1};
@@ -117,6 +124,32 @@ TEST_F(ControlSocketTest, tells_what_a_peer_is_and_no_cipher_without_a_session) 
   EXPECT_THAT(answer, HasSubstr("\nculvert_peer=unknown\n"));
   EXPECT_THAT(answer, testing::Not(HasSubstr("culvert_peer_cipher")));
   EXPECT_THAT(answer, testing::Not(HasSubstr("culvert_mismatch"))) << "it may yet say that it is switched";
+}
+
+TEST_F(ControlSocketTest, lists_the_stations_of_a_switch_where_they_are) {
+  EXPECT_THAT(answer_to_one(), HasSubstr("\nculvert_mode=tun\n"));
+  device_.engine()->set_mode(DeviceMode::Switched);
+  DeviceChange change;
+  change.peers.emplace_back().public_key = PublicKey{std::array<std::byte, key_size>{std::byte{9}}};
+  change.peers.emplace_back().public_key = PublicKey{std::array<std::byte, key_size>{std::byte{10}}};
+  ASSERT_TRUE(device_.apply(std::move(change)));
+  // From the device, more than fit into one piece of the answer; nobody is reached.
+  RecordingDatagramSink nowhere;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    const FrameBuilder frame{.destination = everybody, .source = MacAddress(0x020000000000 + i), .vlan = 5};
+    device_.engine()->on_frame(frame.frame(), read_clocks(), nowhere);
+  }
+  const std::string answer = answer_to_one();
+  EXPECT_THAT(answer, HasSubstr("\nculvert_mode=tap\n"));
+  const std::size_t peers = answer.find("public_key=");
+  std::size_t count = 0;
+  for (std::size_t at = answer.find("\nculvert_station="); at != std::string::npos;
+       at = answer.find("\nculvert_station=", at + 1)) {
+    EXPECT_LT(at, peers) << "they are local";
+    ++count;
+  }
+  EXPECT_EQ(count, 1000u);
+  EXPECT_THAT(answer, HasSubstr("\nculvert_station=02:00:00:00:03:e7 5 0\n"));
 }
 
 TEST_F(ControlSocketTest, shows_labels_so_that_they_cannot_forge_lines) {

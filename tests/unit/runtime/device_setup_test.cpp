@@ -54,6 +54,15 @@ TEST(RoutesOf, are_none_without_peers_or_with_table_off) {
   EXPECT_THAT(routes_of(config_of("Table = off\n", {"10.1.0.0/16"})), IsEmpty());
 }
 
+TEST(RoutesOf, are_none_on_a_tap) {
+  EXPECT_THAT(routes_of(config_of("Mode = tap\n", {"10.1.0.0/16"})), IsEmpty());
+}
+
+TEST(DefaultMtu, is_that_of_ethernet_on_a_tap) {
+  EXPECT_EQ(default_mtu_of(DeviceMode::Routed), 1420u);
+  EXPECT_EQ(default_mtu_of(DeviceMode::Switched), 1500u);
+}
+
 TEST(RoutesOf, go_to_the_table_asked_for) {
   EXPECT_THAT(routes_of(config_of("Table = 777\n", {"10.1.0.0/16"})), UnorderedElementsAre(route("10.1.0.0/16", 777)));
 }

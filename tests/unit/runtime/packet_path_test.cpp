@@ -17,6 +17,7 @@
 #include "culvert/io/datagram_batch.hpp"
 #include "culvert/io/socket_address.hpp"
 #include "culvert/runtime/device_writer.hpp"
+#include "support/ethernet_frames.hpp"
 #include "support/flow_packet.hpp"
 #include "support/own_namespace.hpp"
 #include "support/peer_pair.hpp"
@@ -207,6 +208,72 @@ TEST(PacketPath, payload_is_sealed_out_of_device_memory_and_written_out_of_the_m
     EXPECT_EQ(written.pieces_inside, written.pieces);
     EXPECT_EQ(copies, 0U);
     EXPECT_EQ(allocations, 0U);
+  }
+}
+
+TEST(PacketPath, payload_of_ethernet_frames_is_not_copied_either_not_even_when_it_is_relayed) {
+  if (!CULVERT_COUNTS) GTEST_SKIP() << "sanitizers do the copying";
+  SwitchedLan lan(3);
+  lan.connect(1, 0);
+  lan.connect(2, 0);
+  lan.settle();
+  const Path from_first{lan[1].endpoint, {}, 0};
+  const Path from_hub{lan[0].endpoint, {}, 0};
+  for (const std::size_t l2_length : {14U, 18U}) {
+    for (const std::size_t size : {1460U, 1300U}) {
+      FlowPacket packet = super_frame(true, size);
+      packet.l2 = FlowPacket::ethernet(l2_length, true);
+      SwitchedLan::station(2).copy_to(packet.l2);
+      SwitchedLan::station(1).copy_to(ByteSpan(packet.l2).subspan(6));
+      // What is behind the hub's other peer is known, in this VLAN, too.
+      FlowPacket back = packet.next(100);
+      back.l2 = packet.l2;
+      SwitchedLan::station(1).copy_to(back.l2);
+      SwitchedLan::station(2).copy_to(ByteSpan(back.l2).subspan(6));
+      back.payload.resize(100);
+      lan.send(2, back.build());
+      for (std::size_t node = 0; node < 3; ++node) lan.frames_at(node);
+
+      const auto frame = packet.build_partial();
+      std::vector<std::byte> device_memory(16);
+      device_memory.insert(device_memory.end(), frame.begin(), frame.end());
+      device_memory.resize(device_memory.size() + limits::padding_multiple);
+      TrainInMemory train;
+      TrainInMemory relayed;
+      TrainInMemory answers;
+      PiecesOf written(relayed.memory);
+      Coalescer coalescer({.is_ethernet = true}, written);
+      allocations = copies = 0;
+      {
+        const Counting counting;
+        Segmenter segmenter;
+        if (!segmenter.begin(packet.super_header(size), ByteSpan(device_memory).subspan(16, frame.size()), l2_length)) {
+          FAIL();
+        }
+        ByteSpan next = segmenter.next();
+        auto sealing = lan[1].engine.admit(next, segmenter.count(), segmenter.size(), lan.now);
+        if (!sealing) FAIL();
+        for (; !next.empty(); next = segmenter.next()) EXPECT_TRUE(sealing->seal_with_room(next, train));
+        ByteSpan rest = ByteSpan(train.memory).first(train.used);
+        for (std::size_t i = 0; i < train.count; ++i) {
+          lan[0].engine.on_datagram(from_first, 0, rest.first(train.sizes[i]), lan.now, lan[0].frames, relayed);
+          rest = rest.subspan(train.sizes[i]);
+        }
+        rest = ByteSpan(relayed.memory).first(relayed.used);
+        for (std::size_t i = 0; i < relayed.count; ++i) {
+          lan[2].engine.on_datagram(from_hub, 0, rest.first(relayed.sizes[i]), lan.now, coalescer, answers);
+          rest = rest.subspan(relayed.sizes[i]);
+        }
+        coalescer.flush();
+      }
+      EXPECT_EQ(train.count, 32U);
+      EXPECT_EQ(relayed.count, 32U);
+      EXPECT_EQ(written.writes, 1U);
+      EXPECT_EQ(written.pieces, 32U);
+      EXPECT_EQ(written.pieces_inside, written.pieces);
+      EXPECT_EQ(copies, 0U);
+      EXPECT_EQ(allocations, 0U);
+    }
   }
 }
 
