@@ -42,6 +42,10 @@ void Engine::set_switching(const SwitchSettings& settings) noexcept {
   if (switching_) switching_->ethernet.set(settings);
 }
 
+void Engine::set_own_address(MacAddress address) noexcept {
+  if (switching_) switching_->ethernet.set_own_address(address);
+}
+
 const EthernetSwitch* Engine::ethernet() const noexcept {
   return switching_ ? &switching_->ethernet : nullptr;
 }

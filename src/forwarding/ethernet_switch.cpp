@@ -36,8 +36,14 @@ Verdict<EthernetSwitch::Decision> EthernetSwitch::decide(SwitchPort from, const 
                                                          Timestamp now) noexcept {
   if (!from.is_local() && is_blocked(from.peer())) return DropReason::PortBlocked;
   if (header.destination.is_link_local_group() && !settings_.link_local_frames) return DropReason::LinkLocalGroup;
+  const bool has_own = !own_address_.is_zero();
+  if (has_own && !from.is_local() && header.source == own_address_) return DropReason::LocalAddress;
   if (const auto learned = table_.learn(header.vlan, header.source, from, now); !learned) return learned.error();
 
+  if (has_own && header.destination == own_address_) {
+    if (from.is_local()) return DropReason::SamePort;
+    return Decision{.is_flood = false, .to = {}};
+  }
   if (!header.destination.is_multicast()) {
     if (const auto to = table_.find(header.vlan, header.destination, now)) {
       if (*to == from) return DropReason::SamePort;

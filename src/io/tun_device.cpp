@@ -12,6 +12,7 @@
 #include <cctype>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "errors.hpp"
@@ -164,6 +165,12 @@ TunDevice TunDevice::adopt(UniqueFd fd) {
 std::string TunDevice::name() const {
   if (const auto request = describe(fd_.get())) name_ = name_of(*request);
   return name_;
+}
+
+Result<MacAddress> TunDevice::mac_address() const noexcept {
+  ifreq request{};
+  if (::ioctl(fd_.get(), SIOCGIFHWADDR, &request) < 0) return last_error();
+  return MacAddress::from_bytes(std::as_bytes(std::span(request.ifr_hwaddr.sa_data)));
 }
 
 Result<UniqueFd> TunDevice::network_namespace() const noexcept {

@@ -185,7 +185,7 @@ void Device::watch_links() {
     const ScopedNamespace inside(NetworkNamespace::adopt(std::move(*where)));
     links_.emplace();
     const auto link = Netlink().find_link(tun_->name());
-    if (link) engine()->set_mtu(link->mtu);
+    if (link) take_link(link->mtu);
     const int copy = ::fcntl(links_->fd(), F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
     links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
@@ -193,6 +193,13 @@ void Device::watch_links() {
   } catch (const std::exception& error) {
     spdlog::warn("changes of the device's MTU will not be noticed: {}", error.what());
   }
+}
+
+void Device::take_link(std::uint32_t mtu) noexcept {
+  const auto engine = engine_.take();
+  engine->set_mtu(mtu);
+  if (tun_->layer() != DeviceLayer::Ethernet) return;
+  if (const auto address = tun_->mac_address()) engine->set_own_address(*address);
 }
 
 asio::awaitable<void> Device::follow_links(std::shared_ptr<asio::posix::stream_descriptor> ready) {
@@ -207,7 +214,7 @@ asio::awaitable<void> Device::follow_links(std::shared_ptr<asio::posix::stream_d
       for (const LinkEvent& event : links_->take(is_overrun)) {
         if (event.name != name) continue;
         is_gone = event.is_gone;
-        if (!event.is_gone) engine()->set_mtu(event.mtu);
+        if (!event.is_gone) take_link(event.mtu);
       }
     } catch (const std::system_error&) {
       is_overrun = true;

@@ -90,7 +90,8 @@ class Engine {
   /// What frames are: IP packets at first. Another mode ends all sessions.
   void set_mode(DeviceMode mode);
   [[nodiscard]] DeviceMode mode() const noexcept { return mode_; }
-  /// Of a switched device; of no consequence for another.
+  /// Both of a switched device; of no consequence for another.
+  void set_own_address(MacAddress address) noexcept;
   void set_switching(const SwitchSettings& settings) noexcept;
   /// What hellos say from now on that is understood here.
   void set_features(Features features) noexcept { features_ = features; }

@@ -40,6 +40,9 @@ class EthernetSwitch {
   void set(const SwitchSettings& settings) noexcept { settings_ = settings; }
   [[nodiscard]] const SwitchSettings& settings() const noexcept { return settings_; }
 
+  /// The local device's own address, which is known before it has said anything, in every VLAN.
+  void set_own_address(MacAddress address) noexcept { own_address_ = address; }
+
   /// Before the peer's first frame; also makes a port of what was removed. May allocate.
   void add_port(PeerId peer);
   /// Forgets the stations behind the peer, at once.
@@ -77,6 +80,7 @@ class EthernetSwitch {
   };
 
   SwitchSettings settings_;
+  MacAddress own_address_;  ///< zero: none
   MacTable table_;
   std::vector<Peer> peers_;  ///< by slot
 };

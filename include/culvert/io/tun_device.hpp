@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "culvert/base/bytes.hpp"
+#include "culvert/base/mac_address.hpp"
 #include "culvert/base/result.hpp"
 #include "culvert/base/sinks.hpp"
 #include "culvert/io/unique_fd.hpp"
@@ -50,6 +51,8 @@ class TunDevice {
   [[nodiscard]] TunDevice& queue(std::size_t number) noexcept { return number == 0 ? *this : others_[number - 1]; }
   /// The device's present name (TUNGETIFF), which users may change; the last known one when the device is gone.
   [[nodiscard]] std::string name() const;
+  /// A TAP device's present address, which users may change (SIOCGIFHWADDR). An error once it is gone.
+  [[nodiscard]] Result<MacAddress> mac_address() const noexcept;
   /// The network namespace the device is in at present, also after it was moved (TUNGETDEVNETNS; Linux 5.2). An error
   /// (EBADFD) once it is gone.
   [[nodiscard]] Result<UniqueFd> network_namespace() const noexcept;

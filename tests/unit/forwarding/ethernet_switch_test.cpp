@@ -106,6 +106,22 @@ TEST_F(EthernetSwitchTest, refuses_a_peer_that_uses_a_local_stations_address_and
   EXPECT_EQ(to_ann->to, local);
 }
 
+TEST_F(EthernetSwitchTest, knows_the_local_devices_own_address_before_it_speaks) {
+  ethernet.set_own_address(ann);
+  EXPECT_EQ(decide(first, ann, everybody).error(), DropReason::LocalAddress);
+  EXPECT_EQ(decide(first, ann, everybody, 7).error(), DropReason::LocalAddress);
+  const auto to_ann = decide(second, bob, ann);
+  ASSERT_TRUE(to_ann);
+  EXPECT_FALSE(to_ann->is_flood);
+  EXPECT_EQ(to_ann->to, local);
+  EXPECT_EQ(decide(local, MacAddress(0x020000000001), ann).error(), DropReason::SamePort);
+  EXPECT_TRUE(decide(local, ann, everybody));
+  // Another address in its place.
+  ethernet.set_own_address(MacAddress(0x020000000009));
+  ethernet.forget_stations();
+  EXPECT_TRUE(decide(first, ann, everybody));
+}
+
 TEST_F(EthernetSwitchTest, refuses_groups_and_nobody_as_source) {
   EXPECT_EQ(decide(first, group, bob).error(), DropReason::SourceAddress);
   EXPECT_EQ(decide(local, MacAddress(), bob).error(), DropReason::SourceAddress);

@@ -250,6 +250,18 @@ TEST(TapDevice, carries_ethernet_frames_both_ways) {
   });
 }
 
+TEST(TapDevice, tells_its_address_and_another_that_it_is_given) {
+  with_tun([] {
+    auto device = TunDevice::create("cv0", false, 1, DeviceLayer::Ethernet);
+    ASSERT_TRUE(device.mac_address());
+    EXPECT_THAT(output_of("ip link show cv0"), HasSubstr("link/ether " + device.mac_address()->to_string()));
+    output_of("ip link set cv0 address 02:00:00:00:12:34");
+    EXPECT_EQ(*device.mac_address(), MacAddress(0x020000001234));
+    output_of("ip link del cv0");
+    EXPECT_EQ(error_of(device.mac_address()), EBADFD);
+  });
+}
+
 TEST(TapDevice, has_queues_and_offloads_as_a_tun_device_has) {
   with_tun([] {
     auto device = TunDevice::create("cv0", true, 3, DeviceLayer::Ethernet);

@@ -12,6 +12,7 @@
 #include <functional>
 
 #include "culvert/base/virtio_net_header.hpp"
+#include "culvert/forwarding/ethernet_header.hpp"
 #include "support/flow_packet.hpp"
 #include "support/own_namespace.hpp"
 #include "support/packet_builder.hpp"
@@ -121,10 +122,14 @@ TEST(DeviceWriter, does_not_touch_a_device_it_was_taken_from) {
 // A device that takes super-frames, a writer to it, and packets of one UDP flow, with a socket that they reach.
 class MergingDevice {
  public:
-  TunDevice device = TunDevice::create("frames0", true);
+  TunDevice device;
   DeviceWriter writer;
 
-  MergingDevice() {
+  explicit MergingDevice(DeviceLayer layer) : device(TunDevice::create("frames0", true, 1, layer)) {
+    if (layer == DeviceLayer::Ethernet) {
+      packet_.l2 = FlowPacket::ethernet(ethernet_header_size, true);
+      device.mac_address()->copy_to(packet_.l2);
+    }
     output_of("ip addr add 10.0.0.1/24 dev frames0; ip link set frames0 up");
     writer.set_device(&device);
     packet_.payload = FlowPacket::bytes(1000);
@@ -158,10 +163,10 @@ class MergingDevice {
   std::vector<std::vector<std::byte>> frames_;
 };
 
-void with_merging_device(const std::function<void(MergingDevice&)>& body) {
+void with_merging_device(const std::function<void(MergingDevice&)>& body, DeviceLayer layer = DeviceLayer::Ip) {
   in_own_namespace([&] {
     if (::access("/dev/net/tun", R_OK | W_OK) != 0) GTEST_SKIP() << "/dev/net/tun cannot be used";
-    MergingDevice merging;
+    MergingDevice merging(layer);
     if (!merging.device.offloads().udp) GTEST_SKIP() << merging.device.offloads().missing;
     body(merging);
     scripted_write = nullptr;
@@ -183,6 +188,20 @@ TEST(DeviceWriter, merges_the_frames_of_one_burst_into_one_write) {
     EXPECT_EQ(merging.writer.refused(), 0U);
     EXPECT_EQ(merging.writer.refusal(), "");
   });
+}
+
+TEST(DeviceWriter, merges_ethernet_frames_and_writes_them_one_by_one_if_they_are_refused) {
+  with_merging_device(
+      [](MergingDevice& merging) {
+        merging.put_burst(12);
+        EXPECT_EQ(merging.writer.writes(), 1U);
+        EXPECT_EQ(merging.datagrams(), 12);
+        scripted_write = [](bool is_super_frame) { return is_super_frame ? EINVAL : 0; };
+        merging.put_burst(10);
+        EXPECT_EQ(merging.datagrams(), 22);
+        EXPECT_EQ(merging.writer.refused(), 0U);
+      },
+      DeviceLayer::Ethernet);
 }
 
 TEST(DeviceWriter, writes_frame_by_frame_what_is_refused_as_one_and_merges_no_more) {
