@@ -64,6 +64,7 @@ class Attachment {
     if (journal_.is_own_bridge) make_bridge(has_stp);
     make_port();
     if (journal_.is_own_bridge) {
+      await_carrier();
       move_addresses();
       announce();
       move_rest();
@@ -119,6 +120,17 @@ class Attachment {
     netlink_.set_master(nic.index, journal_.bridge.index);
   }
 
+  // The kernel drops what a link shall send until it has got round to its carrier (net/core/link_watch.c), which for a
+  // bridge comes with its first port. With spanning tree that is in half a minute; without, in a moment.
+  void await_carrier() {
+    constexpr auto pause = std::chrono::milliseconds(1);
+    for (auto left = std::chrono::milliseconds(300); left > pause; left -= pause) {
+      const auto link = netlink_.find_link(journal_.bridge.name);
+      if (!link || link->is_running) return;
+      std::this_thread::sleep_for(pause);
+    }
+  }
+
   void move_addresses() {
     for_each(NetworkObject::Kind::Address, [&](const NetworkObject& object) {
       step("add " + describe(object) + " to " + journal_.bridge.name);
@@ -140,6 +152,8 @@ class Attachment {
   }
 
   void move_rest() {
+    step("share the neighbours of " + journal_.nic.name);
+    netlink_.share_neighbours(journal_.nic.index, journal_.bridge.index);
     for (const auto kind : {NetworkObject::Kind::Neighbour, NetworkObject::Kind::Rule, NetworkObject::Kind::Route}) {
       for_each(kind, [&](const NetworkObject& object) {
         step("move " + describe(object) + " to " + journal_.bridge.name);
@@ -189,10 +203,13 @@ class Attachment {
   Netlink netlink_;
 };
 
-// The kernel itself asks an IPv6 neighbour from a link-local address alone, which a link may lack; for a datagram it
-// asks from the datagram's source.
+bool has_link_local_address(Netlink& netlink, std::uint32_t link) {
+  const Prefix link_local = Prefix::parse("fe80::/10").value();
+  const std::vector<Prefix> addresses = netlink.addresses(link);
+  return std::ranges::any_of(addresses, [&](const Prefix& prefix) { return link_local.contains(prefix.address); });
+}
+
 void send_something(std::uint32_t link, const Address& gateway) {
-  if (gateway.is_v4()) return;
   constexpr std::uint16_t discard = 9;  // RFC 863
   sockaddr_in6 to{};
   to.sin6_family = AF_INET6;
@@ -213,8 +230,14 @@ std::vector<Address> ask(std::uint32_t link, std::vector<Address> gateways, std:
   std::vector<Address> answered;
   for (const Address& gateway : gateways) {
     try {
-      netlink.ask_neighbour(link, gateway);
-      send_something(link, gateway);
+      // The kernel itself asks an IPv6 neighbour from a link-local address alone, which a link may lack; for a datagram
+      // to somebody unknown it asks from the datagram's source.
+      if (gateway.is_v4() || has_link_local_address(netlink, link)) {
+        netlink.ask_neighbour(link, gateway);
+      } else {
+        netlink.forget_neighbour(link, gateway);
+        send_something(link, gateway);
+      }
     } catch (const std::system_error&) {
       // No way to ask is no answer.
     }

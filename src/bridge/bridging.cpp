@@ -1,7 +1,12 @@
 // Attaching, confirming, detaching and restoring, each as a whole.
 #include "culvert/bridge/bridging.hpp"
 
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <optional>
 
@@ -22,6 +27,13 @@ std::string joined(const std::vector<std::string>& parts) {
 
 void say(const BridgingOptions& options, const std::string& text) {
   if (options.say) options.say(text);
+}
+
+bool may_change_networks() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return false;
+  return (sets[0].effective & (1U << CAP_NET_ADMIN)) != 0;
 }
 
 /// With the lock held. What cannot be taken back keeps its journal.
@@ -84,6 +96,7 @@ class Attaching {
       : wish_(wish), options_(options), folder_(options.folder) {}
 
   bool run() {
+    if (!may_change_networks()) throw BridgeRefused("this needs CAP_NET_ADMIN: run it as root");
     {
       const UniqueFd lock = folder_.records().lock();
       if (is_attached(wish_, folder_) || !prepare()) return false;
@@ -115,7 +128,8 @@ class Attaching {
     for (const std::string& caution : cautions_about(wish_, facts)) say(options_, caution);
     journal_ = plan_attachment(wish_, facts);
     gateways_ = answering_gateways(journal_, options_.patience_before);
-    if (const auto time = confirm_time_of(wish_)) journal_.deadline = read_clocks().time + *time;
+    // Until it is applied the time to do and check it is not the user's.
+    if (const auto time = confirm_time_of(wish_)) journal_.deadline = read_clocks().time + *time + time_to_check();
     step("write the journal");
     folder_.write(journal_);
     try {
@@ -126,6 +140,10 @@ class Attaching {
       throw;
     }
     return true;
+  }
+
+  [[nodiscard]] std::chrono::milliseconds time_to_check() const {
+    return options_.patience_after + (wish_.has_stp ? 2 * stp_forward_delay : std::chrono::seconds(0));
   }
 
   void guard() {
@@ -142,8 +160,7 @@ class Attaching {
         say(options_, "there is no gateway that answers on " + wish_.nic + ": nothing to check by");
       return;
     }
-    const auto stp = wish_.has_stp ? 2 * stp_forward_delay : std::chrono::seconds(0);
-    const std::vector<Address> silent = silent_gateways(journal_, gateways_, options_.patience_after + stp);
+    const std::vector<Address> silent = silent_gateways(journal_, gateways_, time_to_check());
     if (silent.empty()) return;
     throw std::runtime_error("gateway " + silent.front().to_string() + " answered on " + wish_.nic +
                              " and does not on " + wish_.bridge +
@@ -154,6 +171,7 @@ class Attaching {
     step("note that it is applied");
     const UniqueFd lock = folder_.records().lock();
     journal_.state = journal_.deadline ? State::Applied : State::Confirmed;
+    if (const auto time = confirm_time_of(wish_)) journal_.deadline = read_clocks().time + *time;
     folder_.write(journal_);
   }
 

@@ -85,10 +85,9 @@ class Watch {
   void run() {
     while (wait()) {
       const auto written = look();
-      if (!written || written->state == BridgeJournal::State::Confirmed) return;
-      // Between the guardian's start and the note of it nobody is named.
-      if (written->guardian && *written->guardian != ProcessIdentity::self()) return;
+      if (!is_to_be_guarded(written)) return;
       journal_ = *written;
+      timer_.set(journal_.deadline);
       const bool is_late = read_clocks().time >= journal_.deadline.value_or(Timestamp());
       const bool is_orphan = has_applier_ended_ && journal_.state == BridgeJournal::State::Applying;
       if ((is_late || is_orphan) && act(is_late ? "nobody has confirmed in time" : "the process at it was killed"))
@@ -115,13 +114,19 @@ class Watch {
     }
   }
 
+  // A later attachment of the same NIC has a guardian of its own, or will have.
+  [[nodiscard]] bool is_to_be_guarded(const std::optional<BridgeJournal>& written) const {
+    return written && written->state != BridgeJournal::State::Confirmed && written->applier == journal_.applier &&
+           written->before.taken == journal_.before.taken;
+  }
+
   bool act(const std::string& why) {
     ++attempts_;
     if (journal_.state == BridgeJournal::State::Applying) end_applier();
     // Others hold the lock for a moment, unless they were stopped: what is done twice is done well, too.
     const auto lock = folder_.records().try_lock_for(lock_patience);
     const auto written = look();
-    if (!written || written->state == BridgeJournal::State::Confirmed) return true;
+    if (!is_to_be_guarded(written)) return true;
     write_line("taking " + journal_.nic.name + " back from " + journal_.bridge.name + ": " + why);
     const std::vector<std::string> problems = take_back(*written, before_step_);
     for (const std::string& problem : problems) write_line(problem);

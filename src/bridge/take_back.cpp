@@ -103,7 +103,11 @@ class TakingBack {
       for (const NetworkObject& object : objects) {
         if (object.kind == kind) add(object);
       }
-      if (kind == Kind::Address) await_addresses(netlink_, nic_->name.index);
+      if (kind != Kind::Address) continue;
+      await_addresses(netlink_, nic_->name.index);
+      if (!bridge_ || !journal_.is_own_bridge) continue;
+      attempt("share the neighbours of " + bridge_->name.name,
+              [&] { netlink_.share_neighbours(bridge_->name.index, nic_->name.index); });
     }
     for (const KernelSetting& before : journal_.before.settings) {
       attempt("restore " + before.name, [&] {

@@ -32,7 +32,7 @@ Prefix from_nl(nl_addr* address, int family, int length) {
 Link from_nl(rtnl_link* link) {
   const char* const name = rtnl_link_get_name(link);
   return {static_cast<std::uint32_t>(rtnl_link_get_ifindex(link)), name == nullptr ? "" : name, rtnl_link_get_mtu(link),
-          (rtnl_link_get_flags(link) & IFF_UP) != 0};
+          (rtnl_link_get_flags(link) & IFF_UP) != 0, (rtnl_link_get_flags(link) & IFF_RUNNING) != 0};
 }
 
 nl::InterfaceAddress make_address(std::uint32_t index, const Prefix& prefix) {

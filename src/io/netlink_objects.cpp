@@ -161,11 +161,13 @@ nl::Message request(int type, int flags, const NetworkObject& object) {
 
 constexpr std::array<int, 2> families{AF_INET, AF_INET6};
 
-nl::Message neighbour_question(int type, int flags, std::uint32_t index, const Address& address, unsigned char how) {
+nl::Message neighbour_message(int type, int flags, std::uint32_t index, const Address& address, unsigned char how = 0,
+                              std::uint16_t state = 0) {
   ndmsg header{};
   header.ndm_family = static_cast<unsigned char>(address_family(address.family()));
   header.ndm_ifindex = static_cast<int>(index);
   header.ndm_flags = how;
+  header.ndm_state = state;
   auto message = request(type, flags, std::as_bytes(std::span(&header, 1)));
   const ByteView bytes = address.bytes();
   if (nla_put(message.get(), NDA_DST, static_cast<int>(bytes.size()), bytes.data()) < 0) throw std::bad_alloc();
@@ -222,6 +224,36 @@ bool Netlink::remove(const NetworkObject& object) {
   state_->fail(code, "cannot remove " + describe(object));
 }
 
+void Netlink::share_neighbours(std::uint32_t from, std::uint32_t to) {
+  std::vector<NetworkObject> known;
+  for (const int family : families) {
+    ndmsg header{};
+    header.ndm_family = static_cast<unsigned char>(family);
+    const auto message = request(RTM_GETNEIGH, NLM_F_DUMP, std::as_bytes(std::span(&header, 1)));
+    const int code = state_->ask(message.get(), [&](nlmsghdr* answer) {
+      NetworkObject neighbour = object_from(Kind::Neighbour, answer);
+      if (neighbour.header.empty() || find(neighbour, NDA_LLADDR) == nullptr) return;
+      auto there = header_of<ndmsg>(neighbour);
+      constexpr unsigned answered = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE;
+      if (there.ndm_ifindex != static_cast<int>(from) || (there.ndm_state & answered) == 0) return;
+      there.ndm_ifindex = static_cast<int>(to);
+      there.ndm_state = NUD_STALE;
+      there.ndm_flags &= NTF_ROUTER;
+      set_header(neighbour, there);
+      std::erase_if(neighbour.attributes, [](const Attribute& attribute) {
+        return attribute.type != NDA_DST && attribute.type != NDA_LLADDR;
+      });
+      known.push_back(std::move(neighbour));
+    });
+    if (code < 0) state_->kernel_error = 0;
+  }
+  for (const NetworkObject& neighbour : known) {
+    const auto message = request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, neighbour);
+    // One that cannot be told will be asked.
+    if (state_->tell(message.get()) < 0) state_->kernel_error = 0;
+  }
+}
+
 bool Netlink::has_tentative_address(std::uint32_t index) {
   bool found = false;
   ifaddrmsg header{};
@@ -238,14 +270,23 @@ bool Netlink::has_tentative_address(std::uint32_t index) {
 }
 
 void Netlink::ask_neighbour(std::uint32_t index, const Address& address) {
-  const auto message = neighbour_question(RTM_NEWNEIGH, NLM_F_CREATE, index, address, NTF_USE);
+  const auto again = neighbour_message(RTM_NEWNEIGH, 0, index, address, 0, NUD_PROBE);
+  if (state_->tell(again.get()) >= 0) return;
+  state_->kernel_error = 0;
+  const auto message = neighbour_message(RTM_NEWNEIGH, NLM_F_CREATE, index, address, NTF_USE);
   state_->check(state_->tell(message.get()),
                 [&] { return "cannot ask for " + address.to_string() + " on " + state_->device(index); });
 }
 
+void Netlink::forget_neighbour(std::uint32_t index, const Address& address) {
+  const auto message = neighbour_message(RTM_DELNEIGH, 0, index, address);
+  // Nobody can be forgotten twice.
+  if (state_->tell(message.get()) < 0) state_->kernel_error = 0;
+}
+
 bool Netlink::has_answered(std::uint32_t index, const Address& address) {
   bool is_reachable = false;
-  const auto message = neighbour_question(RTM_GETNEIGH, 0, index, address, 0);
+  const auto message = neighbour_message(RTM_GETNEIGH, 0, index, address);
   const int code = state_->ask(message.get(), [&](nlmsghdr* answer) {
     const NetworkObject neighbour = object_from(Kind::Neighbour, answer);
     constexpr unsigned good = NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP;

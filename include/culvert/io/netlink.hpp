@@ -19,7 +19,8 @@ struct Link {
   std::uint32_t index = 0;
   std::string name;
   std::uint32_t mtu = 0;
-  bool is_up = false;  ///< administratively
+  bool is_up = false;       ///< administratively
+  bool is_running = false;  ///< takes packets: up, with carrier, and the kernel has got round to it
 };
 
 /// What decides whether a link may join a bridge, and how.
@@ -125,10 +126,13 @@ class Netlink {
   void add(const NetworkObject& object, AddMode mode);
   /// False if there was none like this in all its parts.
   bool remove(const NetworkObject& object);
+  /// Tells `to` which neighbours have answered on `from`, which has the same ones: nobody has to be asked anew.
+  void share_neighbours(std::uint32_t from, std::uint32_t to);
   /// Whether an IPv6 address of the link waits for duplicate address detection or for its local route.
   [[nodiscard]] bool has_tentative_address(std::uint32_t index);
-  /// Lets the kernel ask (ARP, neighbour discovery) for who has `address` on the link.
+  /// Lets the kernel ask (ARP, neighbour discovery) for who has `address` on the link, also if it knows him.
   void ask_neighbour(std::uint32_t index, const Address& address);
+  void forget_neighbour(std::uint32_t index, const Address& address);
   /// Whether he has answered within the time that the kernel believes in an answer.
   [[nodiscard]] bool has_answered(std::uint32_t index, const Address& address);
 
