@@ -223,35 +223,44 @@ void send_something(std::uint32_t link, const Address& gateway) {
 }
 
 constexpr auto question_pause = std::chrono::milliseconds(10);
+constexpr auto question_interval = std::chrono::milliseconds(1000);
 
-std::vector<Address> ask(std::uint32_t link, std::vector<Address> gateways, std::chrono::milliseconds patience,
-                         bool wants_silent) {
-  Netlink netlink;
-  std::vector<Address> answered;
-  for (const Address& gateway : gateways) {
-    try {
-      // The kernel itself asks an IPv6 neighbour from a link-local address alone, which a link may lack; for a datagram
-      // to somebody unknown it asks from the datagram's source.
-      if (gateway.is_v4() || has_link_local_address(netlink, link)) {
-        netlink.ask_neighbour(link, gateway);
-      } else {
-        netlink.forget_neighbour(link, gateway);
-        send_something(link, gateway);
-      }
-    } catch (const std::system_error&) {
-      // No way to ask is no answer.
+void ask(Netlink& netlink, std::uint32_t link, const Address& gateway) {
+  try {
+    // The kernel itself asks an IPv6 neighbour from a link-local address alone, which a link may lack; for a datagram
+    // to somebody unknown it asks from the datagram's source.
+    if (gateway.is_v4() || has_link_local_address(netlink, link)) {
+      netlink.ask_neighbour(link, gateway);
+    } else {
+      netlink.forget_neighbour(link, gateway);
+      send_something(link, gateway);
     }
+  } catch (const std::system_error&) {
+    // No way to ask is no answer.
   }
-  for (auto left = patience;; left -= question_pause) {
-    std::erase_if(gateways, [&](const Address& gateway) {
-      const bool has = netlink.has_answered(link, gateway);
-      if (has) answered.push_back(gateway);
-      return has;
+}
+
+struct Answers {
+  std::vector<Address> answered;
+  std::vector<Address> silent;
+};
+
+Answers ask_all(std::uint32_t link, std::vector<Address> gateways, std::chrono::milliseconds patience) {
+  Netlink netlink;
+  Answers answers{{}, std::move(gateways)};
+  for (std::chrono::milliseconds waited{0};; waited += question_pause) {
+    // The kernel gives up after three seconds, before a bridge with spanning tree forwards the first question.
+    if (waited % question_interval == std::chrono::milliseconds::zero()) {
+      for (const Address& gateway : answers.silent) ask(netlink, link, gateway);
+    }
+    std::erase_if(answers.silent, [&](const Address& gateway) {
+      const bool has_answered = netlink.has_answered(link, gateway);
+      if (has_answered) answers.answered.push_back(gateway);
+      return has_answered;
     });
-    if (gateways.empty() || left <= std::chrono::milliseconds::zero()) break;
+    if (answers.silent.empty() || waited >= patience) return answers;
     std::this_thread::sleep_for(question_pause);
   }
-  return wants_silent ? gateways : answered;
 }
 
 }  // namespace
@@ -314,12 +323,12 @@ std::vector<Address> answering_gateways(const BridgeJournal& journal, std::chron
       if (std::ranges::find(gateways, gateway) == gateways.end()) gateways.push_back(gateway);
     }
   }
-  return ask(journal.nic.index, std::move(gateways), patience, false);
+  return ask_all(journal.nic.index, std::move(gateways), patience).answered;
 }
 
 std::vector<Address> silent_gateways(const BridgeJournal& journal, std::vector<Address> gateways,
                                      std::chrono::milliseconds patience) {
-  return ask(journal.bridge.index, std::move(gateways), patience, true);
+  return ask_all(journal.bridge.index, std::move(gateways), patience).silent;
 }
 
 }  // namespace culvert

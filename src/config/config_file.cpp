@@ -148,7 +148,7 @@ class Parser {
     bool may_repeat;
     void (Parser::*read)(const IniText& value);
   };
-  static const std::array<Key, 28> keys;
+  static const std::array<Key, 30> keys;
 
   void begin_section(const IniText& name) {
     finish_peer();
@@ -221,6 +221,7 @@ class Parser {
       }
       config_.table.kind = RouteTable::Kind::Off;
     }
+    check_bridge();
     if (switch_key_.line != 0 && config_.mode != DeviceMode::Switched) {
       throw IniError(switch_key_, "Relay and LinkLocalFrames are for a switch: they need Mode = tap beside them");
     }
@@ -229,6 +230,23 @@ class Parser {
       if (own != public_keys_.end()) throw IniError(own->second, "PublicKey is this interface's own");
     }
     if (!warnings_.empty()) leave_prefixes_to_their_last_peer();
+  }
+
+  void check_bridge() {
+    if (bridge_.line != 0 && config_.mode != DeviceMode::Switched) {
+      throw IniError(bridge_,
+                     "a tun device carries no Ethernet and cannot be in a bridge: it needs Mode = tap beside "
+                     "it, or routes instead");
+    }
+    if (!config_.bridge_port.empty() && (config_.bridge.empty() || config_.bridge == config_.bridge_port)) {
+      throw IniError(bridge_, "BridgePort needs another interface beside it that is the bridge: Bridge = br0");
+    }
+    if (!config_.bridge.empty() && !config_.addresses.empty()) {
+      throw IniError(bridge_,
+                     "Address would be dead on a port of a bridge: give it to the bridge (PostUp = ip address "
+                     "add ADDRESS dev " +
+                         config_.bridge + ") and take it out here");
+    }
   }
 
   void leave_prefixes_to_their_last_peer() {
@@ -356,6 +374,15 @@ class Parser {
     return value.text == "yes";
   }
 
+  void read_bridge_name(const IniText& value, std::string& name) {
+    if (!is_interface_name(value.text)) throw IniError(value, shown(value.text) + " is no name for an interface");
+    name = value.text;
+    bridge_ = value;
+  }
+
+  void read_bridge(const IniText& value) { read_bridge_name(value, config_.bridge); }
+  void read_bridge_port(const IniText& value) { read_bridge_name(value, config_.bridge_port); }
+
   void read_relay(const IniText& value) {
     config_.switching.relay = read_choice(value);
     switch_key_ = value;
@@ -469,6 +496,7 @@ class Parser {
   IniText cipher_;
   IniText insecure_;
   IniText switch_key_;  ///< the last one that is for a tap alone
+  IniText bridge_;      ///< either of Bridge and BridgePort
   bool has_private_key_ = false;
   bool has_public_key_ = false;  ///< the current peer
   std::unordered_map<PublicKey, IniText> public_keys_;
@@ -477,7 +505,7 @@ class Parser {
   std::vector<IniError> warnings_;
 };
 
-const std::array<Parser::Key, 28> Parser::keys{{
+const std::array<Parser::Key, 30> Parser::keys{{
     {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
     {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
     {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
@@ -493,6 +521,8 @@ const std::array<Parser::Key, 28> Parser::keys{{
     {"Namespace", Section::Interface, false, &Parser::read_namespace},
     {"SocketNamespace", Section::Interface, false, &Parser::read_socket_namespace},
     {"Mode", Section::Interface, false, &Parser::read_mode},
+    {"Bridge", Section::Interface, false, &Parser::read_bridge},
+    {"BridgePort", Section::Interface, false, &Parser::read_bridge_port},
     {"Relay", Section::Interface, false, &Parser::read_relay},
     {"LinkLocalFrames", Section::Interface, false, &Parser::read_link_local_frames},
     {"Cipher", Section::Interface, false, &Parser::read_cipher},

@@ -136,7 +136,7 @@ std::optional<NetworkObject> wish_at(NetworkObject object, const LinkName& link)
     case Kind::Route:
       break;
   }
-  if ((header_of<rtmsg>(object).rtm_flags & RTM_F_CLONED) != 0 || is_made_by_kernel(object)) return std::nullopt;
+  if ((header_of<rtmsg>(object).rtm_flags & RTM_F_CLONED) != 0) return std::nullopt;
   if (!is_at(object, link)) return std::nullopt;
   keep_wishes_of_route(object);
   return object;
@@ -200,6 +200,10 @@ std::vector<NetworkObject> Netlink::objects_at(const LinkName& link) {
       state_->check(code, [&] { return "cannot list what there is at interface " + link.name; });
       // Of IPv6 addresses the latest is listed first.
       if (kind == Kind::Address && family == AF_INET6) std::ranges::reverse(found);
+      std::erase_if(found, [&](const NetworkObject& object) { return is_made_by_kernel(object, all); });
+      // A gateway is taken only where there is a way to it.
+      std::ranges::stable_partition(
+          found, [&](const NetworkObject& object) { return gateways_at(object, link.index).empty(); });
       std::ranges::move(found, std::back_inserter(all));
     }
   }

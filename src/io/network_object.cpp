@@ -233,11 +233,21 @@ bool is_same(const NetworkObject& one, const NetworkObject& other) {
   return is_same_route(one, other);
 }
 
-bool is_made_by_kernel(const NetworkObject& object) {
-  if (object.kind != Kind::Route) return false;
-  const auto header = header_of<rtmsg>(object);
-  return header.rtm_protocol == RTPROT_KERNEL || header.rtm_protocol == RTPROT_REDIRECT ||
-         table_of(object) == RT_TABLE_LOCAL;
+bool is_made_by_kernel(const NetworkObject& route, const std::vector<NetworkObject>& addresses) {
+  if (route.kind != Kind::Route) return false;
+  const auto header = header_of<rtmsg>(route);
+  if (header.rtm_protocol == RTPROT_REDIRECT || table_of(route) == RT_TABLE_LOCAL) return true;
+  if (header.rtm_protocol != RTPROT_KERNEL) return false;
+  const auto network = address_in(header.rtm_family, route, RTA_DST);
+  // NetworkManager makes such routes itself, under the kernel's name.
+  return std::ranges::none_of(addresses, [&](const NetworkObject& object) {
+    if (object.kind != Kind::Address || !network) return false;
+    const std::uint32_t flags = value_of<std::uint32_t>(object, IFA_FLAGS).value_or(0);
+    const auto address = header_of<ifaddrmsg>(object);
+    const auto local = local_address(object);
+    return (flags & IFA_F_NOPREFIXROUTE) != 0 && local && address.ifa_prefixlen == header.rtm_dst_len &&
+           Prefix{*local, address.ifa_prefixlen}.masked().address == *network;
+  });
 }
 
 bool has_nexthop_object(const NetworkObject& object) {

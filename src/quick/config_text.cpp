@@ -65,6 +65,8 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   if (!config.device_namespace.empty()) out.line("Namespace", config.device_namespace);
   if (!config.socket_namespace.empty()) out.line("SocketNamespace", config.socket_namespace);
   if (config.mode == DeviceMode::Switched) out.line("Mode", "tap");
+  if (!config.bridge.empty()) out.line("Bridge", config.bridge);
+  if (!config.bridge_port.empty()) out.line("BridgePort", config.bridge_port);
   if (!config.switching.relay) out.line("Relay", "no");
   if (config.switching.link_local_frames) out.line("LinkLocalFrames", "yes");
   if (!config.cipher.is_auto()) out.line("Cipher", to_string(config.cipher));

@@ -120,9 +120,10 @@ bool undo_leftovers(const JournalFolder& folder, const JournalEntries& left, con
   bool is_all_undone = true;
   for (std::size_t at = left.undos.size(); at-- > 0;) {
     const Undo& undo = left.undos[at];
-    const bool is_of_network = std::holds_alternative<RemoveRule>(undo) ||
-                               std::holds_alternative<RemoveFirewall>(undo) ||
-                               std::holds_alternative<RestoreSourceValidMark>(undo);
+    const bool is_of_network =
+        std::holds_alternative<RemoveRule>(undo) || std::holds_alternative<RemoveFirewall>(undo) ||
+        std::holds_alternative<RestoreSourceValidMark>(undo) || std::holds_alternative<RemoveBridge>(undo) ||
+        std::holds_alternative<ReleaseBridgePort>(undo);
     // With a namespace went everything in it.
     if (is_of_network && (!where || is_needed_by_others(undo, left.where, folder.others(left.name)))) continue;
     try {

@@ -8,6 +8,7 @@
 #include "culvert/base/printable.hpp"
 #include "culvert/io/sysctl.hpp"
 #include "culvert/protocol/limits.hpp"
+#include "culvert/quick/bridge_setup.hpp"
 #include "culvert/quick/firewall.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
@@ -115,6 +116,7 @@ void QuickSetup::prepare(Config& config) {
   }
   begin_journal(config);
   run_hooks(config, "PreUp", config.pre_up);
+  raise_bridge(config);
   decide_mtu(config);
   decide_policy(config);
   step("create the control socket", RemoveStaleSocket{std::string(control_socket_folder) + "/" + name_ + ".sock"},
@@ -182,6 +184,21 @@ void QuickSetup::decide_mtu(Config& config) const {
   const std::uint32_t least = has_v6 ? mtu_min_v6 : 576;
   const std::uint32_t mtu = outer ? std::max(*outer, least + overhead) - overhead : limits::default_mtu;
   config.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(mtu, 65535));
+}
+
+void QuickSetup::raise_bridge(Config& config) {
+  const ScopedNamespace inside(device_namespace_);
+  const auto plan = plan_bridge(config);
+  if (!plan) return;
+  if (plan->made) {
+    step("make bridge " + config.bridge, *plan->made, [&] { make_bridge(config, *plan); });
+  } else {
+    step("pin the MAC address and MTU of " + config.bridge, std::nullopt, [&] { pin_bridge(config.bridge); });
+  }
+  if (plan->port) {
+    step("put " + plan->port->nic + " into " + config.bridge, *plan->port, [&] { add_port(*plan->port); });
+  }
+  if (!config.mtu) config.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(plan->mtu, 65535));
 }
 
 std::vector<Family> QuickSetup::default_route_families(const Config& config) const {

@@ -12,14 +12,18 @@
 namespace culvert {
 
 void QuickSetup::complete(const Config& before, Config& wanted) const {
-  if (wanted.mode != before.mode || wanted.device_namespace != before.device_namespace || wanted.socket_namespace != before.socket_namespace ||
+  if (wanted.mode != before.mode || wanted.bridge != before.bridge || wanted.bridge_port != before.bridge_port ||
+      wanted.device_namespace != before.device_namespace || wanted.socket_namespace != before.socket_namespace ||
       wanted.offloads != before.offloads || wanted.queues != before.queues || wanted.busy_poll != before.busy_poll) {
     throw ConfigError(wanted.path, 0, 0,
-                      "Mode, Namespace, SocketNamespace, Offloads, Queues and BusyPoll cannot be changed while the tunnel is "
+                      "Mode, Bridge, BridgePort, Namespace, SocketNamespace, Offloads, Queues and BusyPoll cannot be "
+                      "changed while the tunnel is "
                       "up: culvert down " +
                           name_ + " and culvert up");
   }
   refuse_dns_elsewhere(wanted);
+  // A tap in a bridge has the MTU that it found there.
+  if (!wanted.bridge.empty() && !wanted.mtu) wanted.mtu = before.mtu;
   decide_mtu(wanted);
   if (!default_route_families(wanted).empty()) wanted.firewall_mark = mark_for(wanted);
 }

@@ -15,6 +15,7 @@
 #include "culvert/base/printable.hpp"
 #include "culvert/config/config_file.hpp"
 #include "culvert/io/sysctl.hpp"
+#include "culvert/quick/bridge_setup.hpp"
 #include "culvert/quick/dns.hpp"
 #include "culvert/quick/firewall.hpp"
 
@@ -94,33 +95,40 @@ void run_hooks(const RunHooks& hooks, ProgramRunner& programs) {
 }  // namespace
 
 std::string to_line(const Undo& undo) {
-  return std::visit(Overloaded{[](const RunHooks& hooks) {
-                                 std::vector<std::string> fields{"hooks", hooks.key};
-                                 fields.insert(fields.end(), hooks.lines.begin(), hooks.lines.end());
-                                 return join_fields(fields);
-                               },
-                               [](const RemoveStaleSocket& socket) {
-                                 return join_fields({"socket", socket.path});
-                               },
-                               [](const RemoveFromResolvconf& dns) {
-                                 return join_fields({"resolvconf", dns.name});
-                               },
-                               [](const RevertResolved& dns) {
-                                 return join_fields({"resolved", dns.device});
-                               },
-                               [](const RemoveRule& remove) {
-                                 const RoutingRule& rule = remove.rule;
-                                 return join_fields({"rule", word_for(rule.family), std::to_string(rule.priority),
-                                                     std::to_string(rule.table), number_or_none(rule.unless_mark),
-                                                     number_or_none(rule.suppress_prefix_length)});
-                               },
-                               [](const RemoveFirewall& firewall) {
-                                 return join_fields({"firewall", word_for(firewall.family), firewall.device});
-                               },
-                               [](const RestoreSourceValidMark& restore) {
-                                 return join_fields({"src_valid_mark", restore.value});
-                               }},
-                    undo);
+  return std::visit(
+      Overloaded{[](const RunHooks& hooks) {
+                   std::vector<std::string> fields{"hooks", hooks.key};
+                   fields.insert(fields.end(), hooks.lines.begin(), hooks.lines.end());
+                   return join_fields(fields);
+                 },
+                 [](const RemoveStaleSocket& socket) {
+                   return join_fields({"socket", socket.path});
+                 },
+                 [](const RemoveFromResolvconf& dns) {
+                   return join_fields({"resolvconf", dns.name});
+                 },
+                 [](const RevertResolved& dns) {
+                   return join_fields({"resolved", dns.device});
+                 },
+                 [](const RemoveRule& remove) {
+                   const RoutingRule& rule = remove.rule;
+                   return join_fields({"rule", word_for(rule.family), std::to_string(rule.priority),
+                                       std::to_string(rule.table), number_or_none(rule.unless_mark),
+                                       number_or_none(rule.suppress_prefix_length)});
+                 },
+                 [](const RemoveFirewall& firewall) {
+                   return join_fields({"firewall", word_for(firewall.family), firewall.device});
+                 },
+                 [](const RestoreSourceValidMark& restore) {
+                   return join_fields({"src_valid_mark", restore.value});
+                 },
+                 [](const RemoveBridge& made) {
+                   return join_fields({"bridge", made.bridge, std::to_string(made.mac.value())});
+                 },
+                 [](const ReleaseBridgePort& port) {
+                   return join_fields({"bridge_port", port.nic, port.bridge, port.was_up ? "up" : "down"});
+                 }},
+      undo);
 }
 
 std::optional<Undo> undo_from_line(std::string_view line) {
@@ -143,6 +151,13 @@ std::optional<Undo> undo_from_line(std::string_view line) {
   if (kind == "src_valid_mark" && count == 2 && ((*fields)[1] == "0" || (*fields)[1] == "1")) {
     return RestoreSourceValidMark{(*fields)[1]};
   }
+  if (kind == "bridge" && count == 3 && is_interface_name((*fields)[1])) {
+    if (const auto mac = number_from<std::uint64_t>((*fields)[2])) return RemoveBridge{(*fields)[1], MacAddress(*mac)};
+  }
+  if (kind == "bridge_port" && count == 4 && is_interface_name((*fields)[1]) && is_interface_name((*fields)[2]) &&
+      ((*fields)[3] == "up" || (*fields)[3] == "down")) {
+    return ReleaseBridgePort{(*fields)[1], (*fields)[2], (*fields)[3] == "up"};
+  }
   return std::nullopt;
 }
 
@@ -153,7 +168,9 @@ void perform(const Undo& undo, ProgramRunner& programs, const DnsPrograms& dns) 
                         [&](const RevertResolved& link) { unset_resolved(link.device, programs, dns); },
                         [](const RemoveRule& remove) { remove_rule(remove.rule); },
                         [](const RemoveFirewall& firewall) { remove_firewall(firewall.family, firewall.device); },
-                        [](const RestoreSourceValidMark& restore) { write_sysctl(src_valid_mark, restore.value); }},
+                        [](const RestoreSourceValidMark& restore) { write_sysctl(src_valid_mark, restore.value); },
+                        [](const RemoveBridge& made) { remove_bridge(made); },
+                        [](const ReleaseBridgePort& port) { release_port(port); }},
              undo);
 }
 

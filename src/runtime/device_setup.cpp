@@ -52,6 +52,12 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   }
   step("bring up " + name);
   netlink.set_up(link->index, true);
+  if (!config.bridge.empty()) {
+    step("put " + name + " into " + config.bridge);
+    const auto bridge = netlink.find_link(config.bridge);
+    if (!bridge) throw std::system_error(ENODEV, std::system_category(), "looking for bridge " + config.bridge);
+    netlink.set_master(link->index, bridge->index);
+  }
   for (const Route& route : routes_of(config, setup.default_route_table)) {
     if (!is_possible(route.destination)) continue;
     step("add route " + route.destination.to_string());

@@ -72,6 +72,8 @@ struct Config {
   std::string socket_namespace;          ///< SocketNamespace; empty: the caller's
   DeviceMode mode = DeviceMode::Routed;  ///< Mode = tun or tap
   SwitchSettings switching;              ///< Relay and LinkLocalFrames, of a tap
+  std::string bridge;                    ///< Bridge, of a tap; empty: none
+  std::string bridge_port;               ///< BridgePort, a NIC that joins it; empty: none
   CipherChoice cipher = CipherChoice::automatic();
   bool insecure = false;                ///< without it, no Cipher = none
   std::optional<std::uint16_t> queues;  ///< workers and queues of the device, 1 to 64; unset: as the processors allow

@@ -43,8 +43,9 @@ struct NetworkObject {
 [[nodiscard]] NetworkObject without_detection(NetworkObject object);
 /// Whether there can be only one of the two in one table or at one link, wherever they are and whatever else they say.
 [[nodiscard]] bool is_same(const NetworkObject& one, const NetworkObject& other);
-/// Whether the kernel made it on its own account, and will again at another link: a route to an address's own network.
-[[nodiscard]] bool is_made_by_kernel(const NetworkObject& object);
+/// Whether the kernel made this route on its own account, and will again at another link that gets `addresses`: one in
+/// the local table, or to the network of an address that does not say noprefixroute.
+[[nodiscard]] bool is_made_by_kernel(const NetworkObject& route, const std::vector<NetworkObject>& addresses);
 /// A route of whose nexthops the kernel keeps objects of their own (`ip nexthop`).
 [[nodiscard]] bool has_nexthop_object(const NetworkObject& object);
 /// An address that is not of its link alone (fe80::/10).

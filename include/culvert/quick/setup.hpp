@@ -95,6 +95,7 @@ class QuickSetup {
   [[nodiscard]] std::optional<DefaultRoutePolicy> policy_of(const Config& completed) const;
   void decide_policy(Config& config);
   void decide_mtu(Config& config) const;
+  void raise_bridge(Config& config);
   void change_to(const Config& before, const Config& wanted);
   void change_dns(const Config& before, const Config& wanted);
   void change_policy(const Config& wanted);

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "culvert/base/mac_address.hpp"
 #include "culvert/io/netlink.hpp"
 #include "culvert/quick/program.hpp"
 
@@ -49,8 +50,22 @@ struct RestoreSourceValidMark {
   friend bool operator==(const RestoreSourceValidMark&, const RestoreSourceValidMark&) = default;
 };
 
+/// A bridge that was made for a tap; it stays as long as it has ports.
+struct RemoveBridge {
+  std::string bridge;
+  MacAddress mac;  ///< that it was made with; zero: any
+  friend bool operator==(const RemoveBridge&, const RemoveBridge&) = default;
+};
+/// A NIC that was put into a bridge.
+struct ReleaseBridgePort {
+  std::string nic;
+  std::string bridge;
+  bool was_up = false;
+  friend bool operator==(const ReleaseBridgePort&, const ReleaseBridgePort&) = default;
+};
+
 using Undo = std::variant<RunHooks, RemoveStaleSocket, RemoveFromResolvconf, RevertResolved, RemoveRule, RemoveFirewall,
-                          RestoreSourceValidMark>;
+                          RestoreSourceValidMark, RemoveBridge, ReleaseBridgePort>;
 
 /// Where the programs are looked for that know the system's resolver.
 struct DnsPrograms {

@@ -420,6 +420,30 @@ TEST(ParseConfig, relay_and_link_local_frames_are_choices_of_a_tap) {
   expect_interface_error("Relay = no", 9, "Relay and LinkLocalFrames are for a switch: they need Mode = tap beside them");
 }
 
+TEST(ParseConfig, takes_a_bridge_for_a_tap) {
+  const Config config = parse(interface_with("Mode = tap\nBridge = br0\nBridgePort = eth1"));
+  EXPECT_EQ(config.bridge, "br0");
+  EXPECT_EQ(config.bridge_port, "eth1");
+  EXPECT_EQ(parse(interface_with("Mode = tap")).bridge, "");
+}
+
+TEST(ParseConfig, refuses_a_bridge_that_cannot_be) {
+  const auto refuses = [](const std::string& lines, const char* why) {
+    try {
+      (void)parse(interface_with(lines));
+      ADD_FAILURE() << lines;
+    } catch (const ConfigError& error) {
+      EXPECT_NE(std::string(error.what()).find(why), std::string::npos) << error.what();
+    }
+  };
+  refuses("Bridge = br0", "a tun device carries no Ethernet");
+  refuses("Mode = tun\nBridgePort = eth1", "a tun device carries no Ethernet");
+  refuses("Mode = tap\nBridgePort = eth1", "needs another interface beside it");
+  refuses("Mode = tap\nBridge = br0\nBridgePort = br0", "needs another interface beside it");
+  refuses("Mode = tap\nBridge = a/b", "is no name for an interface");
+  refuses("Mode = tap\nBridge = br0\nAddress = 10.0.0.1/24", "would be dead on a port of a bridge");
+}
+
 TEST(ParseConfig, cipher_is_one_of_three_or_agreed_on) {
   EXPECT_EQ(parse(interface_with("")).cipher, CipherChoice::automatic());
   EXPECT_EQ(parse(interface_with("Cipher = auto")).cipher, CipherChoice::automatic());

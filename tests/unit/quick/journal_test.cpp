@@ -42,7 +42,11 @@ std::vector<Undo> one_of_each() {
           RemoveFirewall{Family::V4, "wg0"},
           RemoveFirewall{Family::V6, "wg=0"},
           RestoreSourceValidMark{"0"},
-          RestoreSourceValidMark{"1"}};
+          RestoreSourceValidMark{"1"},
+          RemoveBridge{"br0", MacAddress(0x02005e100001)},
+          RemoveBridge{"br0", MacAddress()},
+          ReleaseBridgePort{"eth1", "br0", true},
+          ReleaseBridgePort{"eth1", "br0", false}};
 }
 
 JournalEntries some_entries() {
@@ -90,6 +94,13 @@ TEST(UndoLine, that_is_none_of_ours_is_refused) {
                            "src_valid_mark",
                            "src_valid_mark\t2",
                            "src_valid_mark\t0\t0",
+                           "bridge\tbr0",
+                           "bridge\ta b\t0",
+                           "bridge\tbr0\tx",
+                           "bridge_port\teth1\tbr0",
+                           "bridge_port\teth1\tbr0\tover",
+                           "bridge_port\ta b\tbr0\tup",
+                           "bridge_port\teth1\t\tup",
                            "socket\t/a\\",
                            "socket\t/a\\x"}) {
     EXPECT_EQ(undo_from_line(line), std::nullopt) << line;
