@@ -267,7 +267,7 @@ Answers ask_all(std::uint32_t link, std::vector<Address> gateways, std::chrono::
 
 std::string port_value_of(const std::string& setting) {
   for (const auto& [key, value] : port_settings) {
-    if (setting.ends_with("/" + std::string(key))) return std::string(value);
+    if (setting.ends_with(std::string("/").append(key))) return std::string(value);
   }
   return {};
 }

@@ -117,7 +117,7 @@ std::string_view word_for(BridgeJournal::State state) noexcept {
 
 std::string to_text(const BridgeJournal& journal) {
   std::string text(first_line);
-  const auto line = [&text](const Fields& fields) { text += "\n" + join_fields(fields); };
+  const auto line = [&text](const Fields& fields) { text.append("\n").append(join_fields(fields)); };
   const auto time = [](Timestamp when) { return number(when.time_since_epoch().count()); };
   line({"state", std::string(word_for(journal.state))});
   line({"nic", number(journal.nic.index), journal.nic.name});
@@ -131,7 +131,7 @@ std::string to_text(const BridgeJournal& journal) {
   const NicSnapshot& before = journal.before;
   line({"before", time(before.taken), number(before.mtu), number(before.mac.value()), before.is_up ? "up" : "down"});
   for (const KernelSetting& setting : before.settings) line({"setting", setting.name, setting.value});
-  for (const NetworkObject& object : before.objects) text += "\n" + to_line(object);
+  for (const NetworkObject& object : before.objects) text.append("\n").append(to_line(object));
   return text + "\n";
 }
 

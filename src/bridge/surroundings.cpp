@@ -72,7 +72,7 @@ std::optional<NicManager> dhcp_client(const LinkName& nic, const SurroundingsFil
 
 std::optional<NicManager> manager_of(const LinkName& nic, const std::string& bridge, const SurroundingsFiles& files) {
   if (!is_in_first_namespace(files.first_namespace)) return std::nullopt;
-  const std::string number = "/" + std::to_string(nic.index);
+  const std::string number = std::string("/").append(std::to_string(nic.index));
   const auto network_manager = text_of(files.network_manager + number);
   const auto managed = network_manager ? value_in(*network_manager, "managed") : std::nullopt;
   if (managed == "true" || managed == "1") {

@@ -33,14 +33,17 @@ class CommandLine(unittest.TestCase):
         self.assertEqual("", done.stdout)
 
     def test_refuses_what_it_does_not_know_with_a_status_of_its_own(self):
-        for words in (["run"], ["check"], ["--unknown"], ["genkey", "more"], ["show", "a", "b"], ["genkey", "--json"], ["run", "a", "b"]):
+        for words in (["run"], ["check"], ["--unknown"], ["genkey", "more"], ["show", "a", "b"], ["genkey", "--json"], ["run", "a", "b"], ["bridge"],
+                      ["bridge", "attach", "--nic", "eth0"], ["bridge", "detach"], ["bridge", "attach", "--nic", "a", "--bridge", "b", "--confirm", "x"]):
             with self.subTest(words=words):
                 done = culvert(*words)
                 self.assertEqual(WRONG_USAGE, done.returncode, done.stderr)
                 self.assertNotEqual("", done.stderr)
 
     def test_helps(self):
-        for words in (["--help"], ["run", "--help"], ["check", "-h"], ["show", "--help"], ["genkey", "--help"]):
+        for words in (["--help"], ["run", "--help"], ["check", "-h"], ["show", "--help"], ["bridge", "--help"],
+                      ["bridge", "attach", "--help"], ["bridge", "confirm", "--help"], ["bridge", "detach", "--help"],
+                      ["bridge", "restore", "--help"], ["bridge", "status", "--help"], ["genkey", "--help"]):
             with self.subTest(words=words):
                 done = culvert(*words)
                 self.assertEqual(DONE, done.returncode)
