@@ -97,6 +97,7 @@ struct DatagramBatch::Storage {
     std::uint8_t traffic_class;
     bool is_source_forgotten;
     bool is_closed;            // ends with a shorter datagram
+    bool is_probe;             // must not be fragmented
     std::size_t segment_size;  // of each datagram but the last
     std::size_t count;         // of datagrams
     sockaddr_storage remote;
@@ -135,6 +136,7 @@ struct DatagramBatch::Storage {
     message.traffic_class = reserved_traffic_class;
     message.is_source_forgotten = false;
     message.is_closed = false;
+    message.is_probe = reserved_is_probe;
     message.segment_size = reserved_size;
     message.count = 1;
     message.memory = {arena.get() + used, reserved_size};
@@ -154,7 +156,8 @@ struct DatagramBatch::Storage {
     const bool is_adjacent =
         static_cast<const std::byte*>(train.memory.iov_base) + train.memory.iov_len == arena.get() + used;
     const UdpSocket* socket = &queue == &v4 ? sockets.v4.get() : sockets.v6.get();
-    return is_adjacent && !train.is_closed && reserved_size <= train.segment_size && train.count < train_max &&
+    return is_adjacent && !train.is_closed && !train.is_probe && !reserved_is_probe &&
+           reserved_size <= train.segment_size && train.count < train_max &&
            train.memory.iov_len + reserved_size <= largest_datagram && train.segment_size <= segment_size_max &&
            train.traffic_class == reserved_traffic_class && train.path == reserved_path && socket != nullptr &&
            socket->segments();
@@ -233,12 +236,41 @@ struct DatagramBatch::Storage {
     return has_room;
   }
 
+  void send_probe(Queue& queue, std::size_t at, const UdpSocket& socket) noexcept {
+    Message& message = queue.messages[at];
+    socket.set_fragmenting(false);
+    while (::sendmsg(socket.fd(), &queue.headers[at].msg_hdr, MSG_DONTWAIT) < 0) {
+      if (errno == EINTR) continue;
+      if (may_be_source(errno) && message.path.local) {
+        forget_source(queue, at);
+        continue;
+      }
+      counters.refused += errno != EMSGSIZE;
+      return socket.set_fragmenting(true);
+    }
+    counters.source_forgotten += message.is_source_forgotten;
+    ++counters.sent;
+    ++counters.messages;
+    socket.set_fragmenting(true);
+  }
+
+  // How many messages from `at` on leave in one call.
+  [[nodiscard]] static std::size_t run_length(const Queue& queue, std::size_t at) noexcept {
+    std::size_t end = at;
+    while (end < queue.count && !queue.messages[end].is_probe) ++end;
+    return end - at;
+  }
+
   void send(Queue& queue, const UdpSocket* socket) noexcept {
     for (std::size_t i = 0; i < queue.count; ++i) write_controls(queue.messages[i], queue.headers[i].msg_hdr);
     std::size_t at = 0;
     while (socket != nullptr && at < queue.count) {
+      if (queue.messages[at].is_probe) {
+        send_probe(queue, at++, *socket);
+        continue;
+      }
       const int result =
-          ::sendmmsg(socket->fd(), &queue.headers[at], static_cast<unsigned>(queue.count - at), MSG_DONTWAIT);
+          ::sendmmsg(socket->fd(), &queue.headers[at], static_cast<unsigned>(run_length(queue, at)), MSG_DONTWAIT);
       if (result > 0) {
         const auto sent = static_cast<std::size_t>(result);
         for (std::size_t i = at; i < at + sent; ++i) {
@@ -287,6 +319,7 @@ struct DatagramBatch::Storage {
   Path reserved_path;
   std::uint8_t reserved_traffic_class = 0;
   std::size_t reserved_size = 0;
+  bool reserved_is_probe = false;
   SendCounters counters;
   std::size_t segment_size_max = largest_datagram;  // of trains
   unsigned flushes_until_retry = 0;
@@ -309,7 +342,14 @@ ByteSpan DatagramBatch::reserve(const Path& path, std::uint8_t traffic_class, st
   storage.reserved_path = path;
   storage.reserved_traffic_class = traffic_class;
   storage.reserved_size = size;
+  storage.reserved_is_probe = false;
   return {storage.arena.get() + storage.used, size};
+}
+
+ByteSpan DatagramBatch::reserve_probe(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept {
+  const ByteSpan memory = reserve(path, traffic_class, size);
+  storage_->reserved_is_probe = true;
+  return memory;
 }
 
 void DatagramBatch::commit() noexcept {

@@ -215,6 +215,15 @@ Result<void> UdpSocket::set_firewall_mark(std::uint32_t mark) noexcept {
   return {};
 }
 
+void UdpSocket::set_fragmenting(bool may_fragment) const noexcept {
+  // PROBE also leaves path MTUs out of account that the kernel has learned: larger ones are to be tried (ip(7)).
+  if (family_ == Family::V4) {
+    set_option(fd(), IPPROTO_IP, IP_MTU_DISCOVER, may_fragment ? IP_PMTUDISC_DONT : IP_PMTUDISC_PROBE);
+  } else {
+    set_option(fd(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, may_fragment ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_PROBE);
+  }
+}
+
 Result<std::span<const ReceivedDatagram>> UdpSocket::try_receive(ReceiveBatch& batch) noexcept {
   auto& storage = *batch.storage_;
   int received = -1;

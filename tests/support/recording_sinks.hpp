@@ -16,6 +16,7 @@ struct SentDatagram {
   Path path;
   std::uint8_t traffic_class = 0;
   Bytes bytes;
+  bool is_probe = false;
 };
 
 /// Keeps each committed datagram in memory of exactly its size, so that AddressSanitizer sees a write beyond it.
@@ -27,6 +28,12 @@ class RecordingDatagramSink final : public DatagramSink {
     open_ = {path, traffic_class, Bytes(size, std::byte{0xa5})};
     is_open_ = true;
     return open_.bytes;
+  }
+
+  ByteSpan reserve_probe(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept override {
+    const ByteSpan memory = reserve(path, traffic_class, size);
+    open_.is_probe = true;
+    return memory;
   }
 
   void commit() noexcept override {

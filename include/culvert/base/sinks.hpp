@@ -19,6 +19,12 @@ class DatagramSink {
   /// ECN, the IPv4 TOS byte). Empty when there is no room; the datagram at hand is then lost, nothing else.
   virtual ByteSpan reserve(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept = 0;
 
+  /// The same for a datagram that is to be lost, rather than cut by IP, where it is too large: a probe of the path's
+  /// MTU. For a sink behind which nobody cuts there is no difference.
+  virtual ByteSpan reserve_probe(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept {
+    return reserve(path, traffic_class, size);
+  }
+
   /// Hands over the reservation. Datagrams to one endpoint leave in the order of their commits.
   virtual void commit() noexcept = 0;
 

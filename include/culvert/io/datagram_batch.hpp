@@ -37,6 +37,9 @@ class DatagramBatch final : public DatagramSink {
 
   /// Empty for a size of 0 or above 65507, the most a UDP datagram over IPv4 can carry.
   ByteSpan reserve(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept override;
+  /// Leaves with Don't Fragment, alone; path MTUs that the kernel learned do not count. Larger than the interface's MTU
+  /// it vanishes uncounted, as on any other link that is too small for it.
+  ByteSpan reserve_probe(const Path& path, std::uint8_t traffic_class, std::size_t size) noexcept override;
   void commit() noexcept override;
   /// Sends all that was committed; gives up an open reservation.
   void flush() noexcept;

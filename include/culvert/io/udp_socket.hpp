@@ -66,6 +66,8 @@ class UdpSocket {
 
  private:
   friend class DatagramBatch;
+  /// Whether IP may cut datagrams that leave from now on: at first, and but for probes, it may.
+  void set_fragmenting(bool may_fragment) const noexcept;
   UdpSocket(UniqueFd fd, Family family, std::uint16_t port) : fd_(std::move(fd)), family_(family), port_(port) {}
   UniqueFd fd_;
   Family family_;

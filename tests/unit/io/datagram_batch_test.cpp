@@ -513,6 +513,83 @@ TEST(DatagramBatch, large_datagrams_leave_as_fragments_that_may_be_fragmented_ag
   });
 }
 
+void put_probe(DatagramBatch& batch, const Path& path, std::size_t size) {
+  const ByteSpan memory = batch.reserve_probe(path, 0, size);
+  ASSERT_EQ(memory.size(), size);
+  std::ranges::fill(memory, std::byte{'p'});
+  batch.commit();
+}
+
+TEST(DatagramBatch, a_probe_must_not_be_fragmented_and_what_surrounds_it_may) {
+  with_tun([] {
+    auto uplink = TunDevice::create("up0");
+    output_of("ip addr add 10.1.0.1/24 dev up0 && ip addr add fd01::1/64 dev up0 nodad && ip link set up0 mtu 1280 up");
+    Ends ends;
+    for (const char* remote : {"10.1.0.2", "fd01::2"}) {
+      put(ends.batch, ends.to(remote), std::string(100, 'a'));
+      put_probe(ends.batch, ends.to(remote), 200);
+      put(ends.batch, ends.to(remote), std::string(300, 'a'));
+    }
+    ends.batch.flush();
+    const Frames frames = frames_in(uplink);
+    ASSERT_EQ(frames.v4.size(), 3U);
+    ASSERT_EQ(frames.v6.size(), 3U);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(frames.v4[i].size(), 28 + 100 * (i + 1));
+      EXPECT_EQ(frames.v6[i].size(), 48 + 100 * (i + 1));
+      EXPECT_EQ((frames.v4[i][6] & std::byte{0x40}) != std::byte{0}, i == 1);
+    }
+    EXPECT_EQ(ends.batch.counters().sent, 6U);
+  });
+}
+
+TEST(DatagramBatch, a_probe_larger_than_the_link_vanishes_and_is_no_error) {
+  with_tun([] {
+    auto uplink = TunDevice::create("up0");
+    output_of("ip addr add 10.1.0.1/24 dev up0 && ip addr add fd01::1/64 dev up0 nodad && ip link set up0 mtu 1280 up");
+    Ends ends;
+    for (const auto& [remote, largest] : {std::pair{"10.1.0.2", 1252U}, {"fd01::2", 1232U}}) {
+      put_probe(ends.batch, ends.to(remote), largest);
+      put_probe(ends.batch, ends.to(remote), largest + 1);
+      put(ends.batch, ends.to(remote), "x");
+    }
+    ends.batch.flush();
+    const Frames frames = frames_in(uplink);
+    ASSERT_EQ(frames.v4.size(), 2U);
+    ASSERT_EQ(frames.v6.size(), 2U);
+    EXPECT_EQ(frames.v4[0].size(), 1280U);
+    EXPECT_EQ(frames.v6[0].size(), 1280U);
+    EXPECT_EQ(ends.batch.counters().sent, 4U);
+    EXPECT_EQ(ends.batch.counters().refused, 0U);
+  });
+}
+
+TEST(DatagramBatch, a_probe_is_sent_without_a_source_that_is_gone) {
+  with_tun([] {
+    auto uplink = TunDevice::create("up0");
+    output_of("ip addr add 10.1.0.1/24 dev up0 && ip link set up0 up");
+    Ends ends;
+    put_probe(ends.batch, ends.to("10.1.0.2", "10.1.0.9"), 100);
+    put_probe(ends.batch, ends.to("127.0.0.1"), 60'000);
+    ends.batch.flush();
+    EXPECT_EQ(frames_in(uplink).v4.size(), 1U);
+    EXPECT_EQ(texts(*ends.theirs.v4), Texts{std::string(60'000, 'p')});
+    EXPECT_EQ(ends.batch.counters().source_forgotten, 1U);
+  });
+}
+
+TEST(DatagramBatch, a_probe_that_finds_no_room_is_lost_alone) {
+  in_own_namespace([] {
+    Ends ends;
+    put_probe(ends.batch, ends.to("127.0.0.1"), 100);
+    put(ends.batch, ends.to("127.0.0.1"), "x");
+    scripted_answers = {EINTR, ENOBUFS};
+    ends.batch.flush();
+    EXPECT_EQ(texts(*ends.theirs.v4), Texts{"x"});
+    EXPECT_EQ(ends.batch.counters().refused, 1U);
+  });
+}
+
 Path path_to(const char* remote, std::uint16_t port) {
   return {{address(remote), port}, std::nullopt, 0};
 }
@@ -637,6 +714,17 @@ TEST(DatagramTrain, is_not_joined_by_what_differs) {
       const bool is_apart = path.remote.address.is_v4() && path.remote.port == ends.apart.port();
       EXPECT_EQ(texts(*ends.apart.v4), is_apart ? in_order({before, between, after}) : in_order({before, after}));
     }
+  });
+}
+
+TEST(DatagramTrain, is_not_joined_by_a_probe) {
+  with_trains([](TrainEnds& ends) {
+    ends.put_many(ends.to_apart(), 2, 100);
+    put_probe(ends.batch, ends.to_apart(), 100);
+    put_probe(ends.batch, ends.to_apart(), 100);
+    ends.put_many(ends.to_apart(), 2, 100);
+    EXPECT_EQ(ends.messages_of_flush(), 4U);
+    EXPECT_EQ(texts(*ends.apart.v4).size(), 6U);
   });
 }
 
