@@ -51,6 +51,7 @@ void Engine::attend_agreement(Peer& peer, const Now& now, DatagramSink& out) noe
       send_hello(peer, now, out);
       break;
     case Agreement::Due::Silence:
+      follow_path(peer);
       if (!peer.agreement.fits(mode_)) events_.push({EventKind::ModeMismatch, peer.id});
       send_staged(peer, now, out);
       break;
@@ -91,10 +92,18 @@ ByteSpan Engine::accept_envelope(Peer& peer, const Session& session, ByteSpan pl
       return {};
     case EnvelopeKind::Ethernet:
       return accept_ethernet(peer, envelope->body, traffic_class, now, out);
-    case EnvelopeKind::Fragment:
+    case EnvelopeKind::Fragment: {
+      const ByteSpan frame = accept_fragment(peer, envelope->body, traffic_class, now);
+      if (frame.empty()) return {};
+      if (switching_) return accept_ethernet(peer, frame, traffic_class, now, out);
+      return accept_packet(peer, frame, traffic_class);
+    }
     case EnvelopeKind::Probe:
+      accept_probe(peer, envelope->body, now, out);
+      return {};
     case EnvelopeKind::ProbeAck:
-      break;
+      accept_probe_ack(peer, envelope->body, now);
+      return {};
   }
   count_drop(DropReason::UnknownEnvelope);
   return {};
@@ -108,6 +117,7 @@ void Engine::accept_hello(Peer& peer, const Session& session, ByteView body, con
   Session* const current = peer.sessions.current();
   if (&session != current) return;
   const Agreement::Heard heard = peer.agreement.heard(*hello);
+  follow_path(peer);
   if (heard.is_first) {
     events_.push({peer.agreement.fits(mode_) ? EventKind::Agreed : EventKind::ModeMismatch, peer.id});
   }

@@ -50,6 +50,7 @@ void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
     if (std::exchange(peer.wants_handshake_now, false) && peer.candidate) send_initiation(peer, true, now, out);
     attend_agreement(peer, now, out);
     attend_loops(now);
+    attend_path(peer, now, out);
     while (const auto action = peer.timers.expire(now.time)) carry_out(*action, peer, now, out);
     schedule(peer, now.time);
   }
@@ -88,7 +89,7 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
 
 void Engine::schedule(const Peer& peer, Timestamp now) noexcept {
   if (peer.wants_keepalive_now || peer.wants_handshake_now) deadlines_.wake_by(peer.id, now);
-  for (const auto& deadline : {peer.timers.deadline(), peer.agreement.deadline()}) {
+  for (const auto& deadline : {peer.timers.deadline(), peer.agreement.deadline(), peer.path_mtu.deadline()}) {
     if (deadline) deadlines_.wake_by(peer.id, *deadline);
   }
 }
@@ -155,6 +156,7 @@ void Engine::forget_peer(PeerId id) noexcept {
   wipe_sessions(peer);
   wipe_handshake(peer);
   drops_.count(DropReason::StagedExpired, staged_.clear(peer.staged));
+  drops_.count(DropReason::FragmentExpired, reassembler_.release(peer.reassembly));
   deadlines_.remove(id);
   if (switching_) switching_->remove_port(id);
   peers_.remove(id);
@@ -170,8 +172,10 @@ void Engine::set_preshared_key(PeerId id, PresharedKey key) noexcept {
 void Engine::set_endpoint(PeerId id, const Endpoint& endpoint) noexcept {
   Peer* peer = peers_.find(id);
   if (!peer) return;
+  const bool is_other = !peer->path || peer->path->remote != endpoint;
   peer->path = Path{endpoint, std::nullopt, 0};
   peer->candidate.reset();
+  if (is_other) begin_path(*peer);
 }
 
 void Engine::free_source(PeerId id, const Now& now) noexcept {

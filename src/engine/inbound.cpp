@@ -131,28 +131,32 @@ ByteSpan Engine::accept(const Session& opener, const MessageData& message, const
     frame = accept_envelope(*peer, *session, plaintext, traffic_class, now, out);
   } else if (!plaintext.empty()) {
     peer->timers.data_received(now.time);
-    const Verdict<IpHeader> header = parse_ip_header(plaintext);
-    if (mode_ != DeviceMode::Routed) {
-      count_drop(DropReason::ModeMismatch);
-    } else if (!header) {
-      count_drop(header.error());
-    } else if (prefixes_.find(header->source) != peer->id) {
-      count_drop(DropReason::SourceNotAllowed);
-    } else if (const auto merged = decapsulate_ecn(traffic_class, plaintext); !merged) {
-      count_drop(merged.error());
-    } else {
-      frame = plaintext.first(header->length);
-    }
+    frame = accept_packet(*peer, plaintext, traffic_class);
   }
   schedule(*peer, now.time);
   return frame;
 }
 
+ByteSpan Engine::accept_packet(const Peer& peer, ByteSpan plaintext, std::uint8_t traffic_class) noexcept {
+  const auto drop = [this](DropReason reason) {
+    count_drop(reason);
+    return ByteSpan();
+  };
+  if (mode_ != DeviceMode::Routed) return drop(DropReason::ModeMismatch);
+  const Verdict<IpHeader> header = parse_ip_header(plaintext);
+  if (!header) return drop(header.error());
+  if (prefixes_.find(header->source) != peer.id) return drop(DropReason::SourceNotAllowed);
+  if (const auto merged = decapsulate_ecn(traffic_class, plaintext); !merged) return drop(merged.error());
+  return plaintext.first(header->length);
+}
+
 void Engine::authenticated_packet_received(Peer& peer, const Path& from, std::size_t bytes, const Now& now) noexcept {
+  bool is_elsewhere = false;
   if (peer.path != from) {
     if (!peer.path || peer.path->remote != from.remote) {
       events_.push({EventKind::EndpointMoved, peer.id});
       peer.candidate.reset();
+      is_elsewhere = true;
     }
     peer.path = from;
     if (peer.source_is_free_until) {
@@ -163,6 +167,7 @@ void Engine::authenticated_packet_received(Peer& peer, const Path& from, std::si
       }
     }
   }
+  if (is_elsewhere) begin_path(peer);
   peer.received_bytes += bytes;
   peer.timers.any_authenticated_packet_received();
   peer.timers.any_authenticated_packet_traversal(now.time);

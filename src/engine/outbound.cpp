@@ -1,4 +1,6 @@
 // From frame to datagram, and everything else that leaves.
+#include <algorithm>
+
 #include "culvert/engine/engine.hpp"
 #include "culvert/forwarding/ip_header.hpp"
 #include "culvert/protocol/envelope.hpp"
@@ -48,6 +50,7 @@ std::optional<Sealing> Engine::admit(ByteView head, std::size_t count, std::size
   Peer& peer = *peers_.find(*id);
   const Session* session = peer.sessions.current();
   if (!peer.path || !session || !session->can_seal(now.time, count) || !peer.agreement.fits(mode_)) return {};
+  if (head.size() > path_max(peer)) return {};
   std::optional<Sealing> sealing(begin_sealing(peer, run_of(head, count, bytes), now));
   schedule(peer, now.time);
   return sealing;
@@ -69,17 +72,26 @@ Sealing Engine::begin_sealing(Peer& peer, const Run& run, const Now& now) noexce
   const std::shared_ptr<Session>& session = peer.sessions.share_current();
   const std::uint64_t counter = session->claim_counters(run.count);
   const std::size_t last = run.bytes - (run.count - 1) * run.size;
-  const std::size_t max = plaintext_max();
+  const std::size_t max = std::min(plaintext_max(), path_max(peer));
   peer.sent_bytes += (run.count - 1) * Session::sealed_size(run.size, max) + Session::sealed_size(last, max);
   peer.timers.any_authenticated_packet_sent();
   peer.timers.any_authenticated_packet_traversal(now.time);
-  if (run.is_data) peer.timers.data_sent(now.time, jitter());
+  if (run.is_data) {
+    peer.timers.data_sent(now.time, jitter());
+    peer.path_mtu.data_sent(Session::sealed_size(run.size, max), now.time);
+  }
   return {peer.id,        session, counter, *peer.path, run.traffic_class, max, session->needs_rekey_on_send(now.time),
           run.is_ethernet};
 }
 
 void Engine::send_frame(Peer& peer, ByteView frame, const Now& now, DatagramSink& out) noexcept {
-  Sealing sealing = begin_sealing(peer, run_of(frame, 1, frame.size()), now);
+  const Run run = run_of(frame, 1, frame.size());
+  if (run.size > path_max(peer)) return send_large_frame(peer, frame, now, out);
+  send_whole_frame(peer, frame, run, now, out);
+}
+
+void Engine::send_whole_frame(Peer& peer, ByteView frame, const Run& run, const Now& now, DatagramSink& out) noexcept {
+  Sealing sealing = begin_sealing(peer, run, now);
   if (!sealing.seal(frame, out)) count_drop(DropReason::BatchFull);
   if (sealing.needs_rekey()) send_initiation(peer, false, now, out);
 }

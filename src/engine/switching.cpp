@@ -77,6 +77,7 @@ std::optional<Sealing> Engine::admit_ethernet(ByteView head, std::size_t count, 
   Peer& peer = *peers_.find(decision->to.peer());
   const Session* session = peer.sessions.current();
   if (!peer.path || !session || !session->can_seal(now.time, count) || !peer.agreement.fits(mode_)) return {};
+  if (envelope_header_size + head.size() > path_max(peer)) return {};
   std::optional<Sealing> sealing(begin_sealing(peer, run_of(head, count, bytes), now));
   schedule(peer, now.time);
   return sealing;
@@ -162,6 +163,10 @@ void Engine::deliver(Peer& peer, ByteView frame, const Seal& seal, const Now& no
   const Session* session = peer.sessions.current();
   const bool has_session = session && session->can_seal(now.time);
   if (has_session && peer.agreement.fits(mode_)) {
+    if (envelope_header_size + frame.size() > path_max(peer)) {
+      send_large_frame(peer, frame, now, out);
+      return schedule(peer, now.time);
+    }
     Sealing sealing = begin_sealing(peer, run_of(frame, 1, frame.size()), now);
     if (!seal(sealing)) count_drop(DropReason::BatchFull);
     if (sealing.needs_rekey()) send_initiation(peer, false, now, out);

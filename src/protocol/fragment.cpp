@@ -7,7 +7,7 @@ Verdict<Fragment> parse_fragment(ByteView body) noexcept {
   if (body.size() <= sizeof(FragmentHeader)) return DropReason::BadFragment;
   const auto header = load<FragmentHeader>(body.data());
   const ByteView piece = body.subspan(sizeof(FragmentHeader));
-  const Fragment fragment{header.frame, header.offset, header.total, piece};
+  const Fragment fragment{header.frame, header.offset, header.total, piece, false};
   if (fragment.total > limits::fragmented_frame_max || fragment.offset + piece.size() > fragment.total) {
     return DropReason::BadFragment;
   }

@@ -26,10 +26,6 @@ void PathMtu::stop() noexcept {
   deadline_.reset();
 }
 
-void PathMtu::restart() noexcept {
-  if (is_on_) begin_anew();
-}
-
 void PathMtu::begin_anew() noexcept {
   size_ = ceiling_;
   refuted_ = ceiling_ + 1;
@@ -144,7 +140,7 @@ bool PathMtu::take_route_question() noexcept {
 }
 
 std::optional<std::uint32_t> parse_probe(ByteView body) noexcept {
-  if (body.size() < sizeof(Le32)) return std::nullopt;
+  if (body.size() < path_probe_size_min - envelope_header_size) return std::nullopt;
   return load<Le32>(body.data());
 }
 

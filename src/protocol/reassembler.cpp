@@ -78,6 +78,7 @@ Reassembler::Outcome Reassembler::add(ReassemblyPlace& peer, const Fragment& fra
   if (frame.piece_count == limits::fragments_max || std::ranges::any_of(pieces, overlaps)) {
     return refuse(DropReason::FragmentOverlap);
   }
+  frame.is_congested |= fragment.is_congested;
   frame.pieces[frame.piece_count++] = {static_cast<std::uint16_t>(fragment.offset), static_cast<std::uint16_t>(end)};
   frame.received = static_cast<std::uint16_t>(frame.received + fragment.piece.size());
   const auto index = static_cast<std::size_t>(found - frames.begin());
@@ -87,6 +88,7 @@ Reassembler::Outcome Reassembler::add(ReassemblyPlace& peer, const Fragment& fra
   if (frame.received == frame.total) {
     frame.is_open = false;
     outcome.frame = memory;
+    outcome.is_congested = frame.is_congested;
   }
   return outcome;
 }

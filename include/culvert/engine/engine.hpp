@@ -1,6 +1,7 @@
 // The whole contract of the pure half: frames, datagrams and time in; datagrams, frames and events out.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -17,9 +18,11 @@
 #include "culvert/engine/sealing.hpp"
 #include "culvert/engine/staged_frames.hpp"
 #include "culvert/engine/switching.hpp"
+#include "culvert/forwarding/packet_too_big.hpp"
 #include "culvert/forwarding/prefix_table.hpp"
 #include "culvert/protocol/cookie.hpp"
 #include "culvert/protocol/rate_limiter.hpp"
+#include "culvert/protocol/reassembler.hpp"
 #include "culvert/protocol/tai64n.hpp"
 
 namespace culvert {
@@ -71,7 +74,13 @@ class Engine {
   /// Takes the oldest event. At most 256 are kept: poll after each burst.
   [[nodiscard]] std::optional<Event> poll_event() noexcept { return events_.poll(); }
   [[nodiscard]] bool has_events() const noexcept { return !events_.empty(); }
-  /// Counts a packet that died outside, so that one table has all of them.
+  /// The largest frame that goes to the same peer as `head`, the first of several, in one piece. No bound for what is
+  /// not to be sealed now.
+  [[nodiscard]] std::size_t largest_frame(ByteView head, const Now& now) noexcept;
+  /// What the last on_frame() has to say to the sender of the frame: an ICMP error for the device, or nothing. Valid
+  /// until the next call; told once.
+  [[nodiscard]] ByteSpan take_answer() noexcept { return std::exchange(answer_, {}); }
+  /// Counts a packet that died outsides a packet that died outside, so that one table has all of them.
   void count_drop(DropReason reason, std::uint64_t packets = 1) noexcept { drops_.count(reason, packets); }
 
   // Settings. Between packets, on the same thread.
@@ -110,6 +119,8 @@ class Engine {
   /// Takes effect at the next handshake; sessions stay (W-19).
   void set_preshared_key(PeerId id, PresharedKey key) noexcept;
   void set_endpoint(PeerId id, const Endpoint& endpoint) noexcept;
+  /// What the kernel's route to the peer's endpoint carries: bytes of IP packets.
+  void set_route_mtu(PeerId id, std::size_t mtu, const Now& now) noexcept;
   /// Routing chooses from which address the next packets go to the peer, for a second at least: then also what was
   /// already on its way to the old one does not bring that back.
   void free_source(PeerId id, const Now& now) noexcept;
@@ -160,6 +171,7 @@ class Engine {
   };
   /// `count` frames like `head`, or a keepalive if that is empty.
   [[nodiscard]] Run run_of(ByteView head, std::size_t count, std::size_t bytes) const noexcept;
+  void send_whole_frame(Peer& peer, ByteView frame, const Run& run, const Now& now, DatagramSink& out) noexcept;
   [[nodiscard]] Sealing begin_sealing(Peer& peer, const Run& run, const Now& now) noexcept;
   /// As far as there is a session, and the peer fits; if it turned out not to, they are dropped.
   void send_staged(Peer& peer, const Now& now, DatagramSink& out) noexcept;
@@ -207,7 +219,28 @@ class Engine {
   template <class Seal>
   void flood(SwitchPort from, ByteView frame, const Seal& seal, const Now& now, DatagramSink& out) noexcept;
 
+  // What the path carries.
+  /// After something changed that decides over probes: what the peer said, its endpoint, the route.
+  void follow_path(Peer& peer) noexcept;
+  /// The peer is somewhere else: nothing is known of the way there.
+  void begin_path(Peer& peer) noexcept;
+  void attend_path(Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  /// The plaintext that a message may hold on the way to the peer.
+  [[nodiscard]] static std::size_t path_max(const Peer& peer) noexcept {
+    return peer.path_mtu.is_on() ? peer.path_mtu.size() - limits::data_overhead : ~std::size_t{0};
+  }
+  /// A frame larger than that: its sender is told, or it goes in pieces.
+  void send_large_frame(Peer& peer, ByteView frame, const Now& now, DatagramSink& out) noexcept;
+  [[nodiscard]] bool refuse_large_packet(Peer& peer, ByteView packet, const Now& now) noexcept;
+  void accept_probe(Peer& peer, ByteView body, const Now& now, DatagramSink& out) noexcept;
+  void accept_probe_ack(Peer& peer, ByteView body, const Now& now) noexcept;
+  /// The frame that is complete with it, or nothing; `traffic_class` becomes that of the whole.
+  [[nodiscard]] ByteSpan accept_fragment(Peer& peer, ByteView body, std::uint8_t& traffic_class,
+                                         const Now& now) noexcept;
+
   // Inbound.
+  /// The packet for the device that `plaintext` is, or nothing.
+  [[nodiscard]] ByteSpan accept_packet(const Peer& peer, ByteSpan plaintext, std::uint8_t traffic_class) noexcept;
   void on_initiation(const Path& from, const MessageInitiation& message, const Now& now, DatagramSink& out) noexcept;
   void on_response(const Path& from, const MessageResponse& message, const Now& now, DatagramSink& out) noexcept;
   void on_cookie_reply(const MessageCookieReply& message, const Now& now) noexcept;
@@ -249,6 +282,10 @@ class Engine {
   DeadlineQueue deadlines_;
   EventQueue events_;
   DropCounters drops_;
+  Reassembler reassembler_;
+  ErrorLimit errors_;
+  std::array<std::byte, packet_too_big_size_max> answer_memory_;
+  ByteSpan answer_;
   std::uint64_t jitter_state_;
 };
 

@@ -20,6 +20,7 @@ enum class EventKind {
   ModeMismatch,         ///< it said that it carries something else, or a switched device waited for a hello in vain
   LoopBlocked,          ///< our own probe came back: frames from and to the peer are dropped
   LoopEnded,            ///< they are not any more
+  RouteWanted,          ///< to be told by Engine::set_route_mtu() what the route to the peer carries
   CipherMismatch,       ///< a message under the present session is of another suite; once a session, perhaps forged
 };
 

@@ -11,6 +11,8 @@
 #include "culvert/forwarding/prefix_table.hpp"
 #include "culvert/protocol/cookie.hpp"
 #include "culvert/protocol/handshake.hpp"
+#include "culvert/protocol/path_mtu.hpp"
+#include "culvert/protocol/reassembler.hpp"
 #include "culvert/protocol/session_set.hpp"
 #include "culvert/protocol/timers.hpp"
 
@@ -31,6 +33,13 @@ struct Peer {
   Timers timers;
   StagedQueue staged;
   Agreement agreement;
+
+  /// What the route to it carries, in bytes of IP packets, and what was found out beyond that.
+  std::size_t route_mtu = limits::default_route_mtu;
+  PathMtu path_mtu;
+  ProbeAckLimit probe_acks;
+  std::uint32_t next_frame_in_pieces = 0;
+  ReassemblyPlace reassembly;
 
   /// How to reach it: configured, then wherever its last authenticated packet came from.
   std::optional<Path> path;

@@ -8,6 +8,7 @@
 #include "culvert/base/endpoint.hpp"
 #include "culvert/base/sinks.hpp"
 #include "culvert/forwarding/prefix_table.hpp"
+#include "culvert/protocol/path_mtu.hpp"
 #include "culvert/protocol/session.hpp"
 
 namespace culvert {
@@ -45,6 +46,12 @@ class Sealing {
       session_->seal_with_room(suite_, counter, frame, datagram);
     });
   }
+
+  /// Seals a piece of a frame, out of a copy.
+  bool seal_piece(std::uint32_t frame, std::size_t offset, std::size_t total, ByteView piece,
+                  DatagramSink& out) noexcept;
+  /// Seals a probe whose datagram is `probe.size` bytes large.
+  bool seal_probe(const PathMtu::Probe& probe, DatagramSink& out) noexcept;
 
   [[nodiscard]] PeerId peer() const noexcept { return peer_; }
   /// Once the frames are sealed, Engine::renew() is to be called.

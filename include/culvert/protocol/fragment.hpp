@@ -35,7 +35,8 @@ struct Fragment {
   std::uint32_t frame;
   std::size_t offset;
   std::size_t total;
-  ByteView piece;  ///< lies in the body
+  ByteView piece;             ///< lies in the body
+  bool is_congested = false;  ///< the datagram it came in was marked so on its way; for the caller to say
 };
 
 /// Reads the body of an envelope. BadFragment when there is no piece, when it ends behind the frame, or when the frame

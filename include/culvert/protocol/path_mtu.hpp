@@ -13,6 +13,7 @@
 #include "culvert/base/result.hpp"
 #include "culvert/base/time.hpp"
 #include "culvert/protocol/envelope.hpp"
+#include "culvert/protocol/limits.hpp"
 
 namespace culvert {
 
@@ -63,11 +64,10 @@ class PathMtu {
   /// The peer answers probes, and neither the route nor the peer takes datagrams larger than `ceiling`; a ceiling below
   /// the base counts as the base. Called again, what was found out stays: sizes above are searched for, or not.
   void start(std::size_t base, std::size_t ceiling) noexcept;
-  /// The peer answers none.
+  /// The peer answers none, or is somewhere else: all that was found out is void.
   void stop() noexcept;
-  /// The way to the peer is another one now: all that was found out is void.
-  void restart() noexcept;
 
+  [[nodiscard]] bool is_on() const noexcept { return is_on_; }
   [[nodiscard]] State state() const noexcept;
   /// How large data may be. Requires that it is not Off.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -119,11 +119,13 @@ class PathMtu {
   std::array<Sent, 8> sent_;  ///< the newest probes: an answer that is late still proves something
 };
 
-/// The body of a `probe` envelope: an id, then zeros up to the size that is tried.
+/// A probe's plaintext is at least as long as that of its answer with padding: nobody is made to send more than he
+/// gets.
+inline constexpr std::size_t path_probe_size_min = limits::padding_multiple;
+/// The body of a `probe` envelope: an id, then zeros up to the size that is tried. Nothing when it is too short.
 [[nodiscard]] std::optional<std::uint32_t> parse_probe(ByteView body) noexcept;
 /// The plaintext of a probe that fills `plaintext`, at least path_probe_size_min bytes.
 void write_probe(ByteSpan plaintext, std::uint32_t id) noexcept;
-inline constexpr std::size_t path_probe_size_min = envelope_header_size + sizeof(Le32);
 
 /// The body of a `probe_ack` envelope.
 struct ProbeAck {
@@ -132,7 +134,7 @@ struct ProbeAck {
 };
 static_assert(sizeof(ProbeAck) == 6 && alignof(ProbeAck) == 1);
 [[nodiscard]] std::optional<ProbeAck> parse_probe_ack(ByteView body) noexcept;
-/// A whole plaintext; no larger, padded, than that of the smallest probe.
+/// A whole plaintext, without padding.
 inline constexpr std::size_t path_ack_size = envelope_header_size + sizeof(ProbeAck);
 [[nodiscard]] std::array<std::byte, path_ack_size> build_probe_ack(const ProbeAck& ack) noexcept;
 

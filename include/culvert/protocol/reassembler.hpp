@@ -41,6 +41,7 @@ class Reassembler {
  public:
   struct Outcome {
     ByteSpan frame;                     ///< complete; empty: not yet. Lies here, until the next add().
+    bool is_congested = false;          ///< one of its pieces was (RFC 3168, section 5.3)
     std::size_t given_up = 0;           ///< frames that will not be completed, for age or for want of room
     std::optional<DropReason> refused;  ///< why the piece was not taken
   };
@@ -63,6 +64,7 @@ class Reassembler {
   };
   struct Frame {
     bool is_open = false;
+    bool is_congested = false;
     std::uint8_t piece_count = 0;
     std::uint16_t total = 0;
     std::uint16_t received = 0;

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "culvert/protocol/session.hpp"
+
 namespace culvert {
 namespace {
 
@@ -302,7 +304,8 @@ TEST_F(PathMtuTest, answers_from_before_another_way_was_taken_prove_nothing) {
   path_.data_sent(100, now_);
   const auto probe = path_.expire(now_);
   ASSERT_TRUE(probe);
-  path_.restart();
+  path_.stop();
+  path_.start(base, ceiling);
   EXPECT_FALSE(path_.acknowledged(probe->id, probe->size, now_));
 }
 
@@ -310,7 +313,8 @@ TEST_F(PathMtuTest, another_way_is_probed_from_the_beginning) {
   carried_ = 1400;
   path_.start(base, ceiling);
   find();
-  path_.restart();
+  path_.stop();
+  path_.start(base, ceiling);
   EXPECT_EQ(path_.state(), PathMtu::State::Assumed);
   EXPECT_EQ(path_.size(), ceiling);
   find();
@@ -385,9 +389,12 @@ TEST(PathProbe, is_read_back) {
   EXPECT_EQ(parse_probe(envelope->body), 0x01020304U);
 }
 
-TEST(PathProbe, without_an_id_is_none) {
-  const std::array<std::byte, 3> body{};
-  EXPECT_FALSE(parse_probe(body));
+TEST(PathProbe, smaller_than_its_answer_is_none) {
+  const std::array<std::byte, 14> body{};
+  EXPECT_TRUE(parse_probe(body));
+  EXPECT_FALSE(parse_probe(ByteView(body).first(13)));
+  EXPECT_FALSE(parse_probe({}));
+  EXPECT_GE(path_probe_size_min, Session::sealed_size(path_ack_size, limits::default_mtu) - limits::data_overhead);
 }
 
 TEST(PathProbeAck, is_read_back) {

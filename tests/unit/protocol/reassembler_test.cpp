@@ -26,7 +26,7 @@ class ReassemblerTest : public testing::Test {
  protected:
   Reassembler::Outcome add(ReassemblyPlace& place, std::uint32_t number, const Bytes& frame, std::size_t offset,
                            std::size_t size) {
-    return reassembler_.add(place, {number, offset, frame.size(), ByteView(frame).subspan(offset, size)}, now_);
+    return reassembler_.add(place, {number, offset, frame.size(), ByteView(frame).subspan(offset, size), false}, now_);
   }
   static Bytes copied(ByteView view) { return {view.begin(), view.end()}; }
 
@@ -92,6 +92,20 @@ TEST_F(ReassemblerTest, puts_any_frames_together_whatever_order_loss_and_duplica
   }
   EXPECT_GT(completed, 1000U);
   EXPECT_EQ(reassembler_.place_count(), 1U);
+}
+
+TEST_F(ReassemblerTest, a_frame_is_congested_when_one_of_its_pieces_was) {
+  const Bytes frame = frame_of(1500, 1);
+  for (const int marked : {0, 1, 2}) {
+    Reassembler::Outcome outcome;
+    for (const int piece : {1, 2}) {
+      const std::size_t offset = piece == 1 ? 0 : 750;
+      outcome = reassembler_.add(
+          peer_, {1, offset, frame.size(), ByteView(frame).subspan(offset, 750), piece == marked}, now_);
+    }
+    EXPECT_EQ(outcome.frame.size(), 1500U);
+    EXPECT_EQ(outcome.is_congested, marked != 0);
+  }
 }
 
 TEST_F(ReassemblerTest, refuses_pieces_that_overlap_and_completes_the_frame_all_the_same) {
