@@ -54,6 +54,7 @@ Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uin
       writer_(std::move(writer)),
       worker_(io, engine_, sockets_.front()),
       routes_(io, engine_, socket_namespace_, firewall_mark_) {
+  engine_.take()->set_features({Feature::Fragments, Feature::PathMtuProbes});
   worker_.on_event = [this](const Event& event) { handle(event); };
   worker_.on_device_lost = [this] {
     carry(nullptr);
@@ -106,6 +107,7 @@ void Device::remember_timestamps() {
 }
 
 void Device::handle(const Event& event) {
+  if (event.kind == EventKind::RouteWanted) return routes_.tell_mtu(event.peer);
   if (event.kind == EventKind::InitiationSent && timestamps_) timestamps_->save(engine()->last_timestamp());
   if (on_event) on_event(event);
 }

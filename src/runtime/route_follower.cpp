@@ -97,6 +97,7 @@ asio::awaitable<void> RouteFollower::look_at_all(std::shared_ptr<Watch> watch) {
     const std::optional<Path> path = path_of(slot);
     if (!path) continue;
     try {
+      tell_mtu(slot, *path, *watch->netlink);
       look_at(slot, *path, *watch);
     } catch (const std::system_error& error) {
       if (watch->log.allow(read_clocks().time)) spdlog::warn("{}", error.what());
@@ -113,11 +114,29 @@ std::optional<Path> RouteFollower::path_of(std::uint32_t slot) {
   const auto engine = engine_.take();
   const Peer* peer = engine->find_peer(PeerId(slot));
   // An address with a scope names its interface.
-  if (!peer || !peer->path || !peer->path->local || peer->path->remote.scope_id != 0) return std::nullopt;
+  if (!peer || !peer->path || peer->path->remote.scope_id != 0) return std::nullopt;
   return peer->path;
 }
 
+void RouteFollower::tell_mtu(PeerId peer) {
+  const std::optional<Path> path = path_of(peer.value());
+  if (!path) return;
+  try {
+    const ScopedNamespace inside(where_);
+    Netlink netlink;
+    tell_mtu(peer.value(), *path, netlink);
+  } catch (const std::system_error& error) {
+    if (mtu_log_.allow(read_clocks().time)) spdlog::warn("{}", error.what());
+  }
+}
+
+void RouteFollower::tell_mtu(std::uint32_t slot, const Path& path, Netlink& netlink) {
+  const auto mtu = netlink.mtu_towards(path.remote.address, mark_);
+  if (mtu) engine_.take()->set_route_mtu(PeerId(slot), *mtu, read_clocks());
+}
+
 void RouteFollower::look_at(std::uint32_t slot, const Path& path, Watch& watch) {
+  if (!path.local) return;
   if (answers_.size() <= slot) answers_.resize(slot + 1);
   Answer now{path, watch.netlink->interface_towards(path.remote.address, *path.local, mark_)};
   const Answer before = std::exchange(answers_[slot], now);

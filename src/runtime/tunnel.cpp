@@ -177,6 +177,8 @@ void Tunnel::on_event(const Event& event) {
       level = spdlog::level::info;
       what = "probes come back no more, the loop is gone: frames pass again";
       break;
+    case EventKind::RouteWanted:
+      return;
     case EventKind::CipherMismatch:
       if (state.mismatch_log.allow(read_clocks().time)) {
         spdlog::warn(

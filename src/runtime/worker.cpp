@@ -67,7 +67,9 @@ Worker::Worker(asio::io_context& io, SharedEngine& engine, UdpSocketPair& socket
       notify_(std::move(notify)),
       sockets_(sockets),
       datagrams_(sockets),
-      frame_buffer_(frame_buffer_size) {
+      frame_buffer_(frame_buffer_size),
+      // Not initialized: pages without a frame cost nothing.
+      kept_(std::make_unique_for_overwrite<std::byte[]>(2 * kept_size_max)) {
   timer_port_ = std::make_shared<Port>(io, timer_.fd());
   socket_ports_ = open_ports(sockets_);
   if (!notify_) asio::co_spawn(io, keep_deadlines(timer_port_), rethrow);
@@ -180,7 +182,7 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
         break;
       }
       for (const ReceivedDatagram& datagram : *received) forward_inbound(datagram, now);
-      frames_.flush();
+      flush_frames();
       if (received->size() < receive_batch_.slots()) {
         may_have_more = false;
         break;
@@ -214,7 +216,19 @@ std::size_t Worker::forward_outbound(const TunDevice& device, const VirtioNetHea
     const auto engine = engine_.take();
     sealing = engine->admit(next, segmenter_.count(), segmenter_.size(), now);
     if (!sealing) {
+      const std::size_t largest = engine->largest_frame(next);
+      if (next.size() > largest && segmenter_.cut_to(largest)) {
+        next = segmenter_.next();
+        sealing = engine->admit(next, segmenter_.count(), segmenter_.size(), now);
+      }
+    }
+    if (!sealing) {
       for (; !next.empty(); next = segmenter_.next()) engine->on_frame(next, now, datagrams_);
+      if (const ByteSpan answer = engine->take_answer(); !answer.empty()) {
+        // It lies in memory that others may use after this turn.
+        frames_.put(answer);
+        frames_.flush();
+      }
     }
   }
   if (sealing) {
@@ -268,12 +282,30 @@ void Worker::open_run(const ReceivedDatagram& datagram, std::size_t count, const
     for (std::size_t i = 0; i < count; ++i) {
       opened_[i] =
           engine->accept(*session, messages_[i], opened_[i], datagram.path, datagram.traffic_class, now, datagrams_);
+      opened_[i] = kept(*opened_[i], messages_[i].sealed);
     }
     send_during_turn();
   }
   for (std::size_t i = 0; i < count; ++i) {
     if (!opened_[i]->empty()) frames_.put(*opened_[i]);
   }
+  // Room for the next run.
+  if (kept_size_ > kept_size_max) flush_frames();
+}
+
+/// A frame that was put together lies in the engine's memory, which another worker may use after this turn.
+ByteSpan Worker::kept(ByteSpan frame, ByteSpan message) noexcept {
+  const bool is_in_message = frame.data() >= message.data() && frame.data() < message.data() + message.size();
+  if (frame.empty() || is_in_message) return frame;
+  const ByteSpan copy(kept_.get() + kept_size_, frame.size());
+  copy_bytes(frame, copy);
+  kept_size_ += frame.size();
+  return copy;
+}
+
+void Worker::flush_frames() noexcept {
+  frames_.flush();
+  kept_size_ = 0;
 }
 
 asio::awaitable<void> Worker::keep_deadlines(std::shared_ptr<Port> port) {

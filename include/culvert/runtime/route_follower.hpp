@@ -7,14 +7,17 @@
 #include <optional>
 #include <vector>
 
+#include "culvert/io/netlink.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/log.hpp"
 #include "culvert/runtime/shared_engine.hpp"
 
 namespace culvert {
 
 /// After each change of routes, rules, addresses or links asks the kernel by which interface packets to each peer leave
 /// now. A peer for whom that is no longer the one where his packets come in, or whose packets come to an address that
-/// is gone, is sent packets from an address that routing chooses (Engine::free_source). Works in short turns, so that
+/// is gone, is sent packets from an address that routing chooses (Engine::free_source). The engine is told what the
+/// routes carry. Works in short turns, so that
 /// packets do not wait. On the thread that runs `io`.
 class RouteFollower {
  public:
@@ -26,6 +29,9 @@ class RouteFollower {
   RouteFollower(const RouteFollower&) = delete;
   RouteFollower& operator=(const RouteFollower&) = delete;
 
+  /// Tells the engine what the route to a peer carries (Engine::set_route_mtu).
+  void tell_mtu(PeerId peer);
+
  private:
   struct Watch;
   struct Answer {
@@ -34,13 +40,14 @@ class RouteFollower {
   };
   boost::asio::awaitable<void> follow(std::shared_ptr<Watch> watch);
   boost::asio::awaitable<void> look_at_all(std::shared_ptr<Watch> watch);
-  /// Of the peer in `slot`, if there is an address that could be changed.
   [[nodiscard]] std::optional<Path> path_of(std::uint32_t slot);
+  void tell_mtu(std::uint32_t slot, const Path& path, Netlink& netlink);
   void look_at(std::uint32_t slot, const Path& path, Watch& watch);
 
   SharedEngine& engine_;
   const NetworkNamespace& where_;
   const std::uint32_t& mark_;
+  LogLimit mtu_log_{1, std::chrono::seconds(60)};
   std::vector<Answer> answers_;  ///< by slot of the peer, as given last
   std::shared_ptr<Watch> watch_;
 };

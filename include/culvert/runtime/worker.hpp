@@ -60,6 +60,7 @@ class Worker {
  private:
   /// As many as the kernel merges (UDP_GRO_CNT_MAX in net/ipv4/udp_offload.c).
   static constexpr std::size_t messages_per_run = 64;
+  static constexpr std::size_t kept_size_max = messages_per_run * limits::fragmented_frame_max;
   struct Port;
   boost::asio::awaitable<void> carry_outbound(std::shared_ptr<Port> port);
   boost::asio::awaitable<void> carry_inbound(std::shared_ptr<Port> port);
@@ -73,6 +74,8 @@ class Worker {
   void forward_inbound(const ReceivedDatagram& datagram, const Now& now) noexcept;
   [[nodiscard]] ByteSpan take_run(ByteSpan datagrams, std::size_t segment_size, std::size_t& count) noexcept;
   void open_run(const ReceivedDatagram& datagram, std::size_t count, const Now& now) noexcept;
+  [[nodiscard]] ByteSpan kept(ByteSpan frame, ByteSpan message) noexcept;
+  void flush_frames() noexcept;
   [[nodiscard]] DropCounters lost() const noexcept;
   [[nodiscard]] std::vector<std::shared_ptr<Port>> open_ports(const UdpSocketPair& sockets);
   void on_deadline();
@@ -92,6 +95,9 @@ class Worker {
   /// What a helper has lost, for others to read; during a turn.
   DropCounters lost_;
   std::vector<std::byte> frame_buffer_;
+  /// Frames that came in pieces, until they are written.
+  std::unique_ptr<std::byte[]> kept_;
+  std::size_t kept_size_ = 0;
   std::size_t last_reads_ = 0;  ///< of the device in its last turn
   BootTimer timer_;
   std::shared_ptr<Port> device_port_;
