@@ -179,6 +179,11 @@ void print_stations(const TunnelReport& report) {
     const std::string vlan = station.vlan == 0 ? "" : fmt::format("vlan {}", station.vlan);
     fmt::print("    {}  {:<9} {:<12} {}\n", station.address, vlan, people_age(station.age), where);
   }
+
+std::string people_path(std::string_view state) {
+  if (state == "assumed") return "of the route, not probed yet";
+  if (state == "searching") return "probed, and larger ones are being tried";
+  return "probed";
 }
 
 constexpr std::string_view drop_prefix = "culvert_drop_";
@@ -220,6 +225,9 @@ void print_people(const TunnelReport& report) {
     detail("allowed ips", joined_allowed_ips(peer));
     if (const auto* kind = find(peer, "culvert_peer")) detail("speaks", people_kind(*kind));
     if (const auto* suite = find(peer, "culvert_peer_cipher")) detail("cipher", *suite);
+    if (const auto* state = find(peer, "culvert_path_mtu_state")) {
+      detail("path mtu", fmt::format("{} ({})", number(peer, "culvert_path_mtu"), people_path(*state)));
+    }
     if (const auto* mismatch = find(peer, "culvert_mismatch")) detail("MISMATCH", "this peer " + *mismatch);
     if (find(peer, "culvert_blocked")) detail("BLOCKED", "our own probe came back through this peer: a loop");
     const std::uint64_t handshake = number(peer, "last_handshake_time_sec");
@@ -282,11 +290,15 @@ boost::json::object json_of(const TunnelReport& report) {
     peer["received_bytes"] = number(fields, "rx_bytes");
     peer["sent_bytes"] = number(fields, "tx_bytes");
     peer["persistent_keepalive"] = number(fields, "persistent_keepalive_interval");
-    for (const auto& [from, to] : {std::pair{"culvert_peer", "kind"}, std::pair{"culvert_peer_cipher", "cipher"},
-                                   std::pair{"culvert_mismatch", "mismatch"}}) {
+    for (const auto& [from, to] :
+         {std::pair{"culvert_peer", "kind"}, std::pair{"culvert_peer_cipher", "cipher"},
+          std::pair{"culvert_path_mtu_state", "path_mtu_state"}, std::pair{"culvert_mismatch", "mismatch"}}) {
       const auto* value = find(fields, from);
       peer[to] = value ? boost::json::value(*value) : boost::json::value(nullptr);
     }
+    const bool has_path_mtu = find(fields, "culvert_path_mtu") != nullptr;
+    peer["path_mtu"] =
+        has_path_mtu ? boost::json::value(number(fields, "culvert_path_mtu")) : boost::json::value(nullptr);
     peers.push_back(std::move(peer));
   }
   tunnel["peers"] = std::move(peers);

@@ -139,6 +139,20 @@ bool PathMtu::take_route_question() noexcept {
   return std::exchange(asks_for_route_, false);
 }
 
+std::string_view to_string(PathMtu::State state) noexcept {
+  switch (state) {
+    case PathMtu::State::Off:
+      return "off";
+    case PathMtu::State::Assumed:
+      return "assumed";
+    case PathMtu::State::Searching:
+      return "searching";
+    case PathMtu::State::Found:
+      return "found";
+  }
+  return "unknown";
+}
+
 std::optional<std::uint32_t> parse_probe(ByteView body) noexcept {
   if (body.size() < path_probe_size_min - envelope_header_size) return std::nullopt;
   return load<Le32>(body.data());

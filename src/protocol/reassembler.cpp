@@ -19,8 +19,7 @@ Reassembler::Place* Reassembler::claim(ReassemblyPlace& place, Timestamp now, st
     if (places_.size() == limits::reassembling_peers_max) return nullptr;
     try {
       auto fresh = std::make_unique<Place>();
-      fresh->memory =
-          std::make_unique_for_overwrite<std::byte[]>(limits::reassembled_frames_max * limits::fragmented_frame_max);
+      fresh->memory = std::make_unique_for_overwrite<std::byte[]>(limits::reassembled_frames_max * memory_per_frame);
       places_.push_back(std::move(fresh));
     } catch (const std::bad_alloc&) {
       return nullptr;
@@ -82,7 +81,7 @@ Reassembler::Outcome Reassembler::add(ReassemblyPlace& peer, const Fragment& fra
   frame.pieces[frame.piece_count++] = {static_cast<std::uint16_t>(fragment.offset), static_cast<std::uint16_t>(end)};
   frame.received = static_cast<std::uint16_t>(frame.received + fragment.piece.size());
   const auto index = static_cast<std::size_t>(found - frames.begin());
-  const ByteSpan memory(place->memory.get() + index * limits::fragmented_frame_max, frame.total);
+  const ByteSpan memory(place->memory.get() + index * memory_per_frame + room, frame.total);
   copy_bytes(fragment.piece, memory.subspan(fragment.offset));
   // Pieces do not overlap, so as many bytes as the frame has are all of them.
   if (frame.received == frame.total) {

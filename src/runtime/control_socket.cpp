@@ -348,6 +348,11 @@ bool ControlSocket::tell_peer(PeerId id, Answer& answer) {
   answer.append("culvert_peer={}\n", nature_word(peer->agreement));
   const Session* session = peer->sessions.current();
   if (session) answer.append("culvert_peer_cipher={}\n", to_string(session->suite()));
+  if (peer->path_mtu.is_on() && peer->path) {
+    answer.append("culvert_path_mtu={}\nculvert_path_mtu_state={}\n",
+                  peer->path_mtu.size() + outer_headers_of(peer->path->remote.address.family()),
+                  to_string(peer->path_mtu.state()));
+  }
   const std::string_view mismatch = mismatch_words(peer->agreement, engine->mode());
   if (!mismatch.empty()) answer.append("culvert_mismatch={}\n", mismatch);
   return true;

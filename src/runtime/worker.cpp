@@ -216,7 +216,7 @@ std::size_t Worker::forward_outbound(const TunDevice& device, const VirtioNetHea
     const auto engine = engine_.take();
     sealing = engine->admit(next, segmenter_.count(), segmenter_.size(), now);
     if (!sealing) {
-      const std::size_t largest = engine->largest_frame(next);
+      const std::size_t largest = engine->largest_frame(next, now);
       if (next.size() > largest && segmenter_.cut_to(largest)) {
         next = segmenter_.next();
         sealing = engine->admit(next, segmenter_.count(), segmenter_.size(), now);

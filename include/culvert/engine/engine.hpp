@@ -58,8 +58,8 @@ class Engine {
   ///
   /// Null if there is none: the message is to be counted as UnknownIndex.
   [[nodiscard]] std::shared_ptr<Session> find_session(SessionIndex receiver) noexcept;
-  /// `opened` is what `session` made of `message`. The frame for the device, or nothing; lies in the message or, when it
-  /// came in pieces, in memory of the engine's, until its next call.
+  /// `opened` is what `session` made of `message`. The frame for the device, or nothing; lies in the message or, when
+  /// it came in pieces, in memory of the engine's, until its next call.
   [[nodiscard]] ByteSpan accept(const Session& session, const MessageData& message, const Verdict<ByteSpan>& opened,
                                 const Path& from, std::uint8_t traffic_class, const Now& now,
                                 DatagramSink& out) noexcept;

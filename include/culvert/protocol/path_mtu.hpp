@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "culvert/base/address.hpp"
 #include "culvert/base/bytes.hpp"
@@ -118,6 +119,9 @@ class PathMtu {
   std::optional<Timestamp> deadline_;
   std::array<Sent, 8> sent_;  ///< the newest probes: an answer that is late still proves something
 };
+
+/// One word in small letters, stable, for status output.
+[[nodiscard]] std::string_view to_string(PathMtu::State state) noexcept;
 
 /// A probe's plaintext is at least as long as that of its answer with padding: nobody is made to send more than he
 /// gets.

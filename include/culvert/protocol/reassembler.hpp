@@ -13,6 +13,7 @@
 #include "culvert/base/result.hpp"
 #include "culvert/base/time.hpp"
 #include "culvert/protocol/fragment.hpp"
+#include "culvert/protocol/limits.hpp"
 
 namespace culvert {
 
@@ -40,7 +41,9 @@ class ReassemblyPlace {
 class Reassembler {
  public:
   struct Outcome {
-    ByteSpan frame;                     ///< complete; empty: not yet. Lies here, until the next add().
+    /// Complete; empty: not yet. Lies here until the next add(), with limits::padding_multiple bytes of room in front
+    /// of it and behind it.
+    ByteSpan frame;
     bool is_congested = false;          ///< one of its pieces was (RFC 3168, section 5.3)
     std::size_t given_up = 0;           ///< frames that will not be completed, for age or for want of room
     std::optional<DropReason> refused;  ///< why the piece was not taken
@@ -58,6 +61,10 @@ class Reassembler {
   [[nodiscard]] std::size_t place_count() const noexcept { return places_.size(); }
 
  private:
+  /// In front of each frame; with it the IP header of an Ethernet frame is aligned to 4.
+  static constexpr std::size_t room = limits::padding_multiple + envelope_header_size;
+  static constexpr std::size_t memory_per_frame = room + limits::fragmented_frame_max + limits::padding_multiple;
+
   struct Range {
     std::uint16_t begin;
     std::uint16_t end;
