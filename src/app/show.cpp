@@ -179,6 +179,7 @@ void print_stations(const TunnelReport& report) {
     const std::string vlan = station.vlan == 0 ? "" : fmt::format("vlan {}", station.vlan);
     fmt::print("    {}  {:<9} {:<12} {}\n", station.address, vlan, people_age(station.age), where);
   }
+}
 
 std::string people_path(std::string_view state) {
   if (state == "assumed") return "of the route, not probed yet";

@@ -113,6 +113,7 @@ class DeviceErrors(Scenario):
         self.assertEqual(0, ping(self.host_a, "10.9.0.2", count=1, wait=0.3).received)
         if self.a.mtu is None:  # a new MTU is noticed there, too
             elsewhere.ip("link", "set", "site-a", "mtu", 4000)
+            ping(elsewhere, "10.9.0.2", count=1, size=3000)  # its sender is told what the path carries
             self.assertEqual(3, ping(elsewhere, "10.9.0.2", size=3000).received)
         self.assertEqual(0, self.a.stop())
         self.assertFalse(elsewhere.has_link("site-a"))
