@@ -282,8 +282,10 @@ class Loop(Tap):
             right = Culvert(self.host_b, f"{name}-b", [], port=51820 + number, interface_lines=["Mode = tap"])
             self.join(left, right, "10.0.0.1", "10.0.0.2")
             self.sites += [left, right]
-        for host, address in ((self.host_a, "10.9.0.1/24"), (self.host_b, "10.9.0.2/24")):
-            host.ip("link", "add", "br0", "type", "bridge", "stp_state", "0", "forward_delay", "0")
+        for number, (host, address) in enumerate(((self.host_a, "10.9.0.1/24"), (self.host_b, "10.9.0.2/24"))):
+            # An address of its own: else it would be that of one of the ports, and change with them.
+            host.ip("link", "add", "br0", "address", f"02:00:00:00:00:{number:02x}", "type", "bridge", "stp_state", "0",
+                    "forward_delay", "0")
             host.ip("address", "add", address, "dev", "br0")
             host.ip("link", "set", "br0", "up")
         for site in self.sites:
@@ -319,7 +321,8 @@ class Loop(Tap):
             caller.join()
 
     def test_a_loop_is_cut_at_one_place_while_the_other_way_goes_on(self):
-        with self.broadcasts(), Capture(self.host_b, "one-b", keep=False) as through_one:
+        # In this order: a capture ends when there is nothing more to see.
+        with Capture(self.host_b, "one-b", keep=False) as through_one, self.broadcasts():
             began, wall = time.monotonic(), datetime.datetime.now()
             for site in self.sites[2:]:
                 self.plug(site)
