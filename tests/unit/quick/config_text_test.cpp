@@ -111,11 +111,15 @@ TEST(ConfigText, of_the_examples_is_read_back_as_what_was_written) {
 
 TEST(ConfigText, of_a_tap_is_read_back_as_one) {
   const Config config = parse_config(
-      "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\nMode = tap\nRelay = no\n", "a.conf");
+      "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\nMode = tap\nRelay = no\n"
+      "Bridge = br0\nBridgePort = eth1\n",
+      "a.conf");
   const WipedString text = to_text(config, ConfigText::Whole);
   const Config again = parse_config(text, "a.conf");
   EXPECT_EQ(again.mode, DeviceMode::Switched);
   EXPECT_EQ(again.switching, config.switching);
+  EXPECT_EQ(again.bridge, "br0");
+  EXPECT_EQ(again.bridge_port, "eth1");
   EXPECT_EQ(text.find("Table"), WipedString::npos) << "a tap has none";
 }
 

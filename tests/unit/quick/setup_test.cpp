@@ -185,6 +185,45 @@ TEST_F(QuickSetupTest, lets_the_next_undo_everything_when_killed_at_any_step) {
   });
 }
 
+TEST_F(QuickSetupTest, undoes_a_bridge_when_any_step_fails_and_after_a_kill) {
+  in_network([&] {
+    output_of("ip link add spare type veth peer name far && ip link set spare addrgenmode none");
+    const JournalFolder folder(directory_.file("journals"));
+    const auto config = [&] {
+      return config_of("Mode = tap\nBridge = br9\nBridgePort = spare\nPostUp = ip addr add 10.4.0.1/24 dev br9\n");
+    };
+    const QuickSetup::Options plain = options();
+    const auto links = [&] { return state() + output_of("ip -o -d link | sed 's/ qdisc [a-z]*//'"); };
+    const std::string before = links();
+    std::size_t steps = 0;
+    QuickSetup::Options counting = plain;
+    counting.before_step = [&](std::string_view) { ++steps; };
+    up_and_down(config(), counting, [] {
+      EXPECT_THAT(output_of("ip -o link show master br9"), AllOf(HasSubstr("spare"), HasSubstr("quick0")));
+    });
+    EXPECT_EQ(links(), before);
+    for (std::size_t failing = 0; failing < steps; ++failing) {
+      QuickSetup::Options failing_options = plain;
+      failing_options.before_step = [&, at = std::size_t{0}](std::string_view) mutable {
+        if (at++ == failing) throw std::runtime_error("injected");
+      };
+      EXPECT_THROW(up_and_down(config(), failing_options), std::runtime_error);
+      EXPECT_EQ(links(), before) << "after a failure of step " << failing;
+      const pid_t child = ::fork();
+      if (child == 0) {
+        failing_options.before_step = [&, at = std::size_t{0}](std::string_view) mutable {
+          if (at++ == failing) ::raise(SIGKILL);
+        };
+        up_and_down(config(), failing_options);
+        ::_exit(0);
+      }
+      ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+      (void)clean_up_after(folder, "quick0", plain.dns);
+      EXPECT_EQ(links(), before) << "after a kill at step " << failing;
+    }
+  });
+}
+
 // - another file, while up
 
 /// Numbers in front of lines, of devices and of rules, which may differ where nothing else does.
