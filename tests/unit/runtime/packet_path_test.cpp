@@ -235,9 +235,8 @@ TEST(PacketPath, payload_of_ethernet_frames_is_not_copied_either_not_even_when_i
       for (std::size_t node = 0; node < 3; ++node) lan.frames_at(node);
 
       const auto frame = packet.build_partial();
-      std::vector<std::byte> device_memory(16);
-      device_memory.insert(device_memory.end(), frame.begin(), frame.end());
-      device_memory.resize(device_memory.size() + limits::padding_multiple);
+      std::vector<std::byte> device_memory(16 + frame.size() + limits::padding_multiple);
+      copy_bytes(frame, ByteSpan(device_memory).subspan(16));
       TrainInMemory train;
       TrainInMemory relayed;
       TrainInMemory answers;
