@@ -65,7 +65,7 @@ class Engine {
                                 DatagramSink& out) noexcept;
 
   /// A datagram that came along `from`, in an IP packet of `traffic_class`. Opened in place: `datagram` is overwritten,
-  /// and frames put into `frames` lie in it. Answers, and frames that waited, go to `out`.
+  /// and frames put into `frames` lie in it, or where accept() has them. Answers, and frames that waited, go to `out`.
   void on_datagram(const Path& from, std::uint8_t traffic_class, ByteSpan datagram, const Now& now, FrameSink& frames,
                    DatagramSink& out) noexcept;
   /// Does all that is due.
