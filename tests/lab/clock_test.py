@@ -93,6 +93,8 @@ class Clock:
     def fall_silent(self):
         """As if SILENT_AFTER seconds had passed, at the end of which site-a has nothing more to say."""
         wait_until(lambda: self.peer_kind() != "unknown", what="site-a to have said hello as often as it does")
+        # A probe that leaves after the last ping came back would take the keepalive's place.
+        wait_until(lambda: "are being tried" not in run(culvert_binary(), "show", "site-a"), what="the path's MTU to be found")
         self.assertTrue(answers(self.host_a, "10.9.0.2"), "which it owes a keepalive for")
         with Wire(self) as wire:
             self.clocks.move(boottime=self.clocks.boottime + SILENT_AFTER)
