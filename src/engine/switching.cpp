@@ -133,8 +133,8 @@ ByteSpan Engine::accept_ethernet(Peer& peer, ByteSpan frame, std::uint8_t traffi
   if (!decision) {
     const DropReason reason = decision.error();
     // Signs of a loop as much as what is flooded, or of its end.
-    const bool is_sign = reason == DropReason::FloodLimit || reason == DropReason::LocalAddress ||
-                         reason == DropReason::PortBlocked;
+    const bool is_sign =
+        reason == DropReason::FloodLimit || reason == DropReason::LocalAddress || reason == DropReason::PortBlocked;
     if (is_sign) probe_for_loops(now, out);
     return drop(reason);
   }
@@ -231,6 +231,8 @@ void Engine::attend_loops(const Now& now) noexcept {
   while (const auto change = loops.take_change(now.time)) {
     switching_->ethernet.set_blocked(change->port, change->is_blocked);
     events_.push({change->is_blocked ? EventKind::LoopBlocked : EventKind::LoopEnded, change->port});
+    // Who came from the local side by the way that is gone comes from the peer now, which the table would not believe.
+    if (!change->is_blocked) switching_->ethernet.forget_stations();
   }
   if (loops.take_doubt(now.time)) switching_->ethernet.forget_stations();
   if (const auto deadline = loops.deadline()) deadlines_.wake_by(deadline->port, deadline->time);

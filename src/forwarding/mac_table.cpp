@@ -61,7 +61,7 @@ Verdict<void> MacTable::learn(std::uint16_t vlan, MacAddress source, SwitchPort 
       link(known, port, now);
       return {};
     }
-    if (node.port.is_local() && !is_old(node, now)) return DropReason::LocalAddress;
+    if (node.port.is_local() && now - node.seen < local_time) return DropReason::LocalAddress;
     release(known);
   }
   if ((sizes_[port.is_local() ? 0 : 1] == half || free_ == none) && !make_room(port, now)) return {};

@@ -101,6 +101,10 @@ TEST(SwitchedLoops, of_two_tunnels_between_two_lans_one_goes_on) {
     world.separate(1);
     world.live(30s);
     EXPECT_TRUE(world.blocked().empty());
+    // Also for those who came by the other way, and were local here, while there was one. 5 is the LAN that 1 is left
+    // on.
+    EXPECT_EQ(world.send(0, broadcast_of(0)), (std::multiset<std::size_t>{2, 5}));
+    EXPECT_EQ(world.send(2, broadcast_of(2)), (std::multiset<std::size_t>{0, 5}));
   }
 }
 

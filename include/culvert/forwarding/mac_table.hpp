@@ -26,6 +26,9 @@ class MacTable {
   static constexpr std::size_t half = capacity / 2;
   /// A station not heard for so long is forgotten (IEEE 802.1Q, table 8-6).
   static constexpr auto max_age = std::chrono::seconds(300);
+  /// For so long after a station was heard on the local side no peer can have it. Longer than a frame goes round in any
+  /// loop; short enough for somebody who carries a laptop from one site to the other.
+  static constexpr auto local_time = std::chrono::seconds(30);
 
   struct Entry {
     std::uint16_t vlan = 0;
@@ -41,8 +44,8 @@ class MacTable {
   void reserve(std::size_t peers);
 
   /// `source` was heard on `port`, which has been reserved. SourceAddress when it can be nobody's: a group's or zero.
-  /// LocalAddress when a peer uses the address of a station that the local device was heard to have, and is not too
-  /// old.
+  /// LocalAddress when a peer uses the address of a station that the local device was heard to have, less than
+  /// local_time ago.
   [[nodiscard]] Verdict<void> learn(std::uint16_t vlan, MacAddress source, SwitchPort port, Timestamp now) noexcept;
   [[nodiscard]] std::optional<SwitchPort> find(std::uint16_t vlan, MacAddress address, Timestamp now) const noexcept;
   /// Forgets all of a port.

@@ -93,11 +93,6 @@ class ControlSocketTest : public ::testing::Test {
     return client.text();
   }
 
-  std::string answer_to_one() {
-    const auto control = serve();
-    return answer_to(question);
-  }
-
   test::TemporaryDirectory directory_;
   std::string path_ = directory_.file("test0.sock");
   boost::asio::io_context io_{1};
@@ -127,7 +122,8 @@ TEST_F(ControlSocketTest, tells_what_a_peer_is_and_no_cipher_without_a_session) 
 }
 
 TEST_F(ControlSocketTest, lists_the_stations_of_a_switch_where_they_are) {
-  EXPECT_THAT(answer_to_one(), HasSubstr("\nculvert_mode=tun\n"));
+  const auto control = serve();
+  EXPECT_THAT(answer_to(question), HasSubstr("\nculvert_mode=tun\n"));
   device_.engine()->set_mode(DeviceMode::Switched);
   DeviceChange change;
   change.peers.emplace_back().public_key = PublicKey{std::array<std::byte, key_size>{std::byte{9}}};
@@ -139,7 +135,7 @@ TEST_F(ControlSocketTest, lists_the_stations_of_a_switch_where_they_are) {
     const FrameBuilder frame{.destination = everybody, .source = MacAddress(0x020000000000 + i), .vlan = 5};
     device_.engine()->on_frame(frame.frame(), read_clocks(), nowhere);
   }
-  const std::string answer = answer_to_one();
+  const std::string answer = answer_to(question);
   EXPECT_THAT(answer, HasSubstr("\nculvert_mode=tap\n"));
   const std::size_t peers = answer.find("public_key=");
   std::size_t count = 0;
