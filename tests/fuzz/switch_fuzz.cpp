@@ -30,9 +30,14 @@ void run(ByteView script) {
     require(header->length <= frame.size() && header->vlan < 4096, "a header lies inside its frame");
     (void)claimed_address(*header, frame);
     const auto owner = ethernet.table().find(header->vlan, header->source, now);
+    bool was_just_local = false;
+    ethernet.table().for_each(now, [&](const MacTable::Entry& entry) {
+      if (entry.vlan != header->vlan || entry.address != header->source || !entry.port.is_local()) return;
+      was_just_local = now - entry.seen < MacTable::local_time;
+    });
     const auto decision = ethernet.decide(from, *header, now);
     require(ethernet.table().size() <= MacTable::capacity, "memory is bounded");
-    if (owner && owner->is_local()) {
+    if (was_just_local) {
       require(ethernet.table().find(header->vlan, header->source, now) == owner, "nobody takes a local address");
       require(from.is_local() || !decision, "nobody speaks for a local station");
     }
