@@ -30,6 +30,7 @@ YEAR = 365 * DAY
 # What is still due after the last packet: one keepalive, ten seconds later.
 SILENT_AFTER = 12
 KEEPALIVE_SIZE = 32
+PING_SIZE = 128  # 84 bytes of IP packet in a message, and 16 at most of padding
 
 INITIATION, RESPONSE = 1, 2
 DATA = (4, 0xc1)  # ChaCha20-Poly1305, AES-256-GCM
@@ -93,13 +94,21 @@ class Clock:
     def fall_silent(self):
         """As if SILENT_AFTER seconds had passed, at the end of which site-a has nothing more to say."""
         wait_until(lambda: self.peer_kind() != "unknown", what="site-a to have said hello as often as it does")
-        # A probe that leaves after the last ping came back would take the keepalive's place.
-        wait_until(lambda: "are being tried" not in run(culvert_binary(), "show", "site-a"), what="the path's MTU to be found")
+        # The answer to a probe of the path would take the keepalive's place, and paths are probed only beside traffic.
+        wait_until(lambda: ping(self.host_a, "10.9.0.2", count=3).received == 3 and self.is_quiet(), what="probes to have ended")
         self.assertTrue(answers(self.host_a, "10.9.0.2"), "which it owes a keepalive for")
         with Wire(self) as wire:
             self.clocks.move(boottime=self.clocks.boottime + SILENT_AFTER)
             wait_until(lambda: any(len(d.payload) == KEEPALIVE_SIZE for d in wire.datagrams(outgoing=True, port=51820)),
                        what="the last keepalive")
+
+    def is_quiet(self):
+        """Whether a ping makes nobody say more than that."""
+        before = self.a.status_of(self.b)
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
+        time.sleep(1)
+        after = self.a.status_of(self.b)
+        return after.sent - before.sent <= PING_SIZE and after.received - before.received <= PING_SIZE
 
     def peer_kind(self):
         [tunnel] = json.loads(run(culvert_binary(), "show", "site-a", "--json"))
