@@ -16,15 +16,16 @@
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 
 #include "culvert/base/fields.hpp"
 #include "culvert/io/record_folder.hpp"
+#include "culvert/netns/named_namespaces.hpp"
 
 namespace culvert {
 
 namespace {
 
-constexpr std::string_view names_folder = "/run/netns/";
 constexpr std::string_view pid_word = "pid:";
 constexpr std::size_t longest_name = 255;
 constexpr std::size_t longest_pid = 10;
@@ -47,14 +48,8 @@ std::string path_of(std::string_view specification) {
     if (!is_number) refuse(specification, "'pid:' must be followed by the number of a process");
     return "/proc/" + std::string(number) + "/ns/net";
   }
-  if (specification.empty() || specification == "." || specification == "..") {
-    refuse(specification, "this cannot be a name");
-  }
-  if (specification.find('/') != std::string_view::npos) {
-    refuse(specification, "a name holds no '/'; a path begins with one");
-  }
-  if (specification.size() > longest_name) refuse(specification, "a name has at most 255 bytes");
-  return std::string(names_folder).append(specification);
+  check_namespace_name(specification);
+  return path_of_named(specification);
 }
 
 std::string hint_for_open(std::string_view specification, int error) {
@@ -92,6 +87,46 @@ std::optional<NetworkNamespace> if_it_is(const NamespaceIdentity& identity, cons
 
 }  // namespace
 
+void check_namespace_name(std::string_view name) {
+  if (name.empty() || name == "." || name == "..") refuse(name, "this cannot be a name");
+  if (name.find('\0') != std::string_view::npos) refuse(name, "the name holds a zero byte");
+  if (name.find('/') != std::string_view::npos) refuse(name, "a name holds no '/'; a path begins with one");
+  if (name.size() > longest_name) refuse(name, "a name has at most 255 bytes");
+  if (name.starts_with(pid_word)) refuse(name, "a name cannot begin with 'pid:', which stands for a process");
+}
+
+std::string path_of_named(std::string_view name) {
+  return std::string(named_namespaces_folder).append("/").append(name);
+}
+
+std::string describe(const NetworkNamespace& space) {
+  const std::string& words = space.specification();
+  return words.empty() ? "this network namespace" : "network namespace '" + words + "'";
+}
+
+std::optional<NamespaceIdentity> identity_at(const std::string& path) {
+  try {
+    return NetworkNamespace::open(path).identity();
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+NetworkNamespace NetworkNamespace::create() {
+  UniqueFd fd;
+  int error = 0;
+  // A thread of its own: who calls this never leaves his namespace, not even for a moment.
+  std::thread([&] {
+    if (::unshare(CLONE_NEWNET) == 0) fd.reset(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    error = errno;
+  }).join();
+  if (!fd.is_open()) {
+    throw_errno(error, error == EPERM ? "cannot make a network namespace (this needs root or CAP_SYS_ADMIN)"
+                                      : "cannot make a network namespace");
+  }
+  return NetworkNamespace(std::move(fd));
+}
+
 NetworkNamespace NetworkNamespace::current() {
   UniqueFd fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!fd.is_open()) throw_errno(errno, "cannot open the present network namespace (is /proc mounted?)");
@@ -107,7 +142,7 @@ NetworkNamespace NetworkNamespace::open(std::string_view specification) {
                            hint_for_open(specification, error));
   }
   if (const std::string why = why_not_network_namespace(fd.get()); !why.empty()) refuse(specification, why);
-  return NetworkNamespace(std::move(fd));
+  return NetworkNamespace(std::move(fd), std::string(specification));
 }
 
 NetworkNamespace NetworkNamespace::adopt(UniqueFd fd) {
@@ -140,8 +175,9 @@ ScopedNamespace::ScopedNamespace(const NetworkNamespace& there) : back_(NetworkN
   // Being there already takes no capability, entering does.
   has_moved_ = there.identity() != back_.identity();
   if (has_moved_ && ::setns(there.fd(), CLONE_NEWNET) < 0) {
-    throw_errno(errno, errno == EPERM ? "cannot enter the network namespace (this needs root or CAP_SYS_ADMIN)"
-                                      : "cannot enter the network namespace");
+    const int error = errno;
+    throw_errno(error,
+                "cannot enter " + describe(there) + (error == EPERM ? " (this needs root or CAP_SYS_ADMIN)" : ""));
   }
 }
 

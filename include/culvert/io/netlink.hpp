@@ -10,6 +10,7 @@
 #include "culvert/base/address.hpp"
 #include "culvert/base/mac_address.hpp"
 #include "culvert/base/result.hpp"
+#include "culvert/io/interface_facts.hpp"
 #include "culvert/io/network_object.hpp"
 
 namespace culvert {
@@ -119,6 +120,22 @@ class Netlink {
   /// Sets the same MAC address once more, on which the kernel tells neighbours about the link's addresses if
   /// arp_notify and ndisc_notify are on.
   void set_mac(std::uint32_t index, MacAddress mac);
+
+  [[nodiscard]] std::vector<InterfaceFacts> interfaces();
+  [[nodiscard]] std::optional<InterfaceFacts> find_interface(const std::string& name);
+  /// Of all bridges.
+  [[nodiscard]] std::vector<BridgePort> bridge_ports();
+  void add_veth(const VethSettings& settings);
+  /// To an open network namespace, with another name there unless `name` is empty. It is down there, without addresses.
+  void move_link(std::uint32_t index, int network_namespace, const std::string& name = {});
+  /// The number by which this namespace knows an open one; nothing if it has none (NETNSA_NSID in
+  /// linux/net_namespace.h).
+  [[nodiscard]] std::optional<std::int32_t> namespace_number(int network_namespace);
+  [[nodiscard]] std::vector<std::int32_t> namespace_numbers();
+  /// Nothing: any that is free. EEXIST when it has one, ENOSPC when another has that.
+  void set_namespace_number(int network_namespace, std::optional<std::int32_t> number);
+  /// The name of an interface in the namespace with this number; nothing if there is none, or it is not to be seen.
+  [[nodiscard]] std::optional<std::string> name_of_link_in(std::int32_t network_namespace, std::uint32_t index);
 
   /// Addresses, permanent neighbours, rules and routes of all tables that have to do with a link, each kind in the
   /// order in which add() makes the kernel list them the same way again. Without what the kernel makes of itself.

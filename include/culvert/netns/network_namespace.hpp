@@ -24,6 +24,9 @@ class NetworkNamespace {
  public:
   /// The calling thread's.
   static NetworkNamespace current();
+  /// A fresh one with nothing but "lo", which is down; the calling thread stays where it is. Throws std::system_error
+  /// (EPERM without CAP_SYS_ADMIN).
+  static NetworkNamespace create();
   /// By the words users write: "NAME" (under /run/netns), "/a/path", "pid:1234". Throws std::system_error or
   /// std::invalid_argument that name the namespace and say what was wrong: no such name, no such process, not a network
   /// namespace, no permission, a name with a slash or too long.
@@ -33,11 +36,21 @@ class NetworkNamespace {
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] NamespaceIdentity identity() const;
+  /// The words it was opened by; empty for one that was not.
+  [[nodiscard]] const std::string& specification() const noexcept { return specification_; }
 
  private:
-  explicit NetworkNamespace(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit NetworkNamespace(UniqueFd fd, std::string specification = {})
+      : fd_(std::move(fd)), specification_(std::move(specification)) {}
   UniqueFd fd_;
+  std::string specification_;
 };
+
+/// For people: "network namespace 'blue'".
+[[nodiscard]] std::string describe(const NetworkNamespace& space);
+/// Of the network namespace that is bound to the file at this absolute path; nothing if there is none, or it is not to
+/// be looked at.
+[[nodiscard]] std::optional<NamespaceIdentity> identity_at(const std::string& path);
 
 /// The network namespace with this identity, if it can be found: the caller's, by its name, under /run/netns, or that
 /// of any process.
