@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "culvert/netns/link_setup.hpp"
+
 namespace culvert {
 
 namespace {
@@ -13,34 +15,7 @@ std::string cannot_join(const std::string& name, const std::string& bridge) {
 
 /// Of any port, the NIC or another.
 std::optional<std::string> refusal_of_port(const LinkDetails& port, const BridgeWish& wish, const BridgeFacts& facts) {
-  const std::string& name = port.name.name;
-  const auto because = [&](const std::string& why) { return cannot_join(name, wish.bridge) + why; };
-  if (port.is_loopback) return because("it is the loopback interface, which leads nowhere");
-  if (!port.carries_ethernet) {
-    return because(
-        "it carries IP packets and no Ethernet (a tun or WireGuard device): route instead, with addresses on "
-        "both and net.ipv4.ip_forward=1, or use a tap (Mode = tap)");
-  }
-  if (port.kind == "bridge") {
-    return because("it is a bridge itself, and a bridge in a bridge is refused by the kernel: join its ports to one");
-  }
-  const LinkDetails* const bridge = facts.link(wish.bridge);
-  const bool is_there = bridge != nullptr && port.master == bridge->name.index;
-  if (port.master != 0 && !is_there) {
-    const LinkDetails* const master = facts.link(port.master);
-    return because("it is a port of " + (master != nullptr ? master->name.name : "another device") +
-                   " already: take it out there (ip link set " + name + " nomaster) or name that bridge");
-  }
-  const auto is_child = [&](const LinkDetails& link) {
-    const bool shares_frames = link.kind == "macvlan" || link.kind == "macvtap" || link.kind == "ipvlan";
-    return shares_frames && link.parent == port.name.index;
-  };
-  const auto child = std::ranges::find_if(facts.links, is_child);
-  if (child != facts.links.end()) {
-    return because(child->kind + " device " + child->name.name +
-                   " takes its frames: remove that first, or make it a veth pair with one end in the bridge");
-  }
-  return std::nullopt;
+  return why_not_a_port(port, wish.bridge, facts.links);
 }
 
 std::optional<std::string> refusal_of_bridge(const BridgeWish& wish, const BridgeFacts& facts) {

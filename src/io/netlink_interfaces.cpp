@@ -86,8 +86,9 @@ std::vector<BridgePort> Netlink::bridge_ports() {
   const nl::Cache owner(cache);
   std::vector<BridgePort> all;
   for_each_link(cache, [&](rtnl_link* link) {
-    // Bridges themselves are listed, too.
-    if (rtnl_link_is_bridge(link) == 0 || rtnl_link_get_master(link) <= 0) return;
+    // Bridges are listed as well, each as a port of itself.
+    const bool is_port = rtnl_link_get_master(link) > 0 && rtnl_link_get_master(link) != rtnl_link_get_ifindex(link);
+    if (rtnl_link_is_bridge(link) == 0 || !is_port) return;
     const int state = rtnl_link_bridge_get_port_state(link);
     if (state < 0) return;
     BridgePort port;

@@ -132,7 +132,7 @@ class Netlink {
   /// linux/net_namespace.h).
   [[nodiscard]] std::optional<std::int32_t> namespace_number(int network_namespace);
   [[nodiscard]] std::vector<std::int32_t> namespace_numbers();
-  /// Nothing: any that is free. EEXIST when it has one, ENOSPC when another has that.
+  /// Nothing: any that is free. EEXIST when it has one, or another has that.
   void set_namespace_number(int network_namespace, std::optional<std::int32_t> number);
   /// The name of an interface in the namespace with this number; nothing if there is none, or it is not to be seen.
   [[nodiscard]] std::optional<std::string> name_of_link_in(std::int32_t network_namespace, std::uint32_t index);
