@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "culvert/base/fields.hpp"
+#include "culvert/io/record_text.hpp"
 
 namespace culvert {
 
@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::string_view first_line = "culvert bridge journal 1";
 constexpr std::array<std::string_view, 3> state_words{"applying", "applied", "confirmed"};
-
-using Fields = std::vector<std::string>;
 
 std::string number(std::integral auto value) {
   return std::to_string(value);
@@ -28,13 +26,6 @@ bool read_link(LinkName& link, const Fields& fields) {
   if (!index || fields[2].empty()) return false;
   link = {*index, fields[2]};
   return true;
-}
-
-std::optional<ProcessIdentity> process_from(const Fields& fields) {
-  const auto pid = number_from<pid_t>(fields[1]);
-  const auto start = number_from<std::uint64_t>(fields[2]);
-  if (!pid || *pid <= 0 || !start) return std::nullopt;
-  return ProcessIdentity{*pid, *start};
 }
 
 std::optional<Timestamp> time_from(const std::string& text) {
@@ -83,12 +74,12 @@ bool read_line(BridgeJournal& journal, const Fields& fields, std::string_view li
     journal.where = {*device, *inode};
     return true;
   }
-  if (kind == "applier" && fields.size() == 3) {
+  if (kind == "applier") {
     const auto process = process_from(fields);
     if (process) journal.applier = *process;
     return process.has_value();
   }
-  if (kind == "guardian" && fields.size() == 3) return (journal.guardian = process_from(fields)).has_value();
+  if (kind == "guardian") return (journal.guardian = process_from(fields)).has_value();
   if (kind == "deadline" && fields.size() == 2) return (journal.deadline = time_from(fields[1])).has_value();
   if (kind == "before" && fields.size() == 5) return read_before(journal.before, fields);
   if (kind == "setting" && fields.size() == 3) {
@@ -125,8 +116,8 @@ std::string to_text(const BridgeJournal& journal) {
         journal.is_own_bridge ? "own" : "found"});
   for (const LinkName& tap : journal.taps) line({"tap", number(tap.index), tap.name});
   line({"namespace", number(journal.where.device), number(journal.where.inode)});
-  line({"applier", number(journal.applier.pid), number(journal.applier.start_time)});
-  if (journal.guardian) line({"guardian", number(journal.guardian->pid), number(journal.guardian->start_time)});
+  line(process_line("applier", journal.applier));
+  if (journal.guardian) line(process_line("guardian", *journal.guardian));
   if (journal.deadline) line({"deadline", time(*journal.deadline)});
   const NicSnapshot& before = journal.before;
   line({"before", time(before.taken), number(before.mtu), number(before.mac.value()), before.is_up ? "up" : "down"});
@@ -137,19 +128,8 @@ std::string to_text(const BridgeJournal& journal) {
 
 std::optional<BridgeJournal> bridge_journal_from_text(std::string_view text) {
   BridgeJournal journal;
-  bool is_first = true;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) return std::nullopt;
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(end + 1);
-    if (std::exchange(is_first, false)) {
-      if (line != first_line) return std::nullopt;
-      continue;
-    }
-    const auto fields = split_fields(line);
-    if (!fields || !read_line(journal, *fields, line)) return std::nullopt;
-  }
+  const auto take = [&](const Fields& fields, std::string_view line) { return read_line(journal, fields, line); };
+  if (!read_record(text, first_line, take)) return std::nullopt;
   const bool is_whole = journal.nic.index != 0 && !journal.bridge.name.empty() && journal.applier.pid != 0 &&
                         journal.where != NamespaceIdentity{} && journal.before.mtu != 0;
   if (!is_whole) return std::nullopt;

@@ -146,6 +146,18 @@ void Netlink::remove_route(std::uint32_t index, const Route& route) {
                 [&] { return "cannot remove " + describe(route) + " through " + state_->device(index); });
 }
 
+void Netlink::add_default_route(std::uint32_t index, const Address& gateway) {
+  const Prefix everything{gateway.is_v4() ? Address() : Address::from_bytes(Family::V6, std::array<std::byte, 16>{}),
+                          0};
+  const auto wanted = make_route(index, {.destination = everything});
+  const auto via = to_nl(Prefix{gateway, static_cast<std::uint8_t>(gateway.bits())});
+  rtnl_route_nh_set_gateway(rtnl_route_nexthop_n(wanted.get(), 0), via.get());
+  rtnl_route_set_protocol(wanted.get(), RTPROT_BOOT);
+  state_->check(rtnl_route_add(state_->socket.get(), wanted.get(), NLM_F_EXCL), [&] {
+    return "cannot add a default route by " + gateway.to_string() + " through " + state_->device(index);
+  });
+}
+
 std::vector<Prefix> Netlink::addresses(std::uint32_t index) {
   nl_cache* cache = nullptr;
   state_->check(rtnl_addr_alloc_cache(state_->socket.get(), &cache),

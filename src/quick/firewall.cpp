@@ -1,21 +1,13 @@
-// nftables through libnftables.
+// The rules as commands of nft(8).
 #include "culvert/quick/firewall.hpp"
 
-#include <nftables/libnftables.h>
-
-#include <memory>
-#include <new>
 #include <stdexcept>
 
-#include "culvert/base/printable.hpp"
+#include "culvert/io/packet_filter.hpp"
 
 namespace culvert {
 
 namespace {
-
-struct FreeContext {
-  void operator()(nft_ctx* context) const noexcept { nft_ctx_free(context); }
-};
 
 const char* word_for(Family family) noexcept {
   return family == Family::V4 ? "ip" : "ip6";
@@ -34,17 +26,6 @@ std::string table_of(Family family, const std::string& device) {
     }
   }
   return name;
-}
-
-// Returns what nft says of an error, empty without one.
-std::string run_commands(const std::string& commands) {
-  const std::unique_ptr<nft_ctx, FreeContext> context(nft_ctx_new(NFT_CTX_DEFAULT));
-  if (!context || nft_ctx_buffer_error(context.get()) != 0 || nft_ctx_buffer_output(context.get()) != 0) {
-    throw std::bad_alloc();
-  }
-  if (nft_run_cmd_from_buffer(context.get(), commands.c_str()) == 0) return {};
-  const std::string said = nft_ctx_get_error_buffer(context.get());
-  return said.empty() ? "nftables refused it" : printable(said.substr(0, said.find('\n')));
 }
 
 }  // namespace
@@ -70,7 +51,7 @@ std::string firewall_commands(Family family, const std::string& device, std::spa
 }
 
 void add_firewall(Family family, const std::string& device, std::span<const Prefix> addresses, std::uint32_t mark) {
-  const std::string error = run_commands(firewall_commands(family, device, addresses, mark));
+  const std::string error = run_nft(firewall_commands(family, device, addresses, mark));
   if (!error.empty()) {
     throw std::runtime_error(
         "cannot add table " + table_of(family, device) + " to the packet filter: " + error +
@@ -79,10 +60,7 @@ void add_firewall(Family family, const std::string& device, std::span<const Pref
 }
 
 void remove_firewall(Family family, const std::string& device) {
-  const std::string table = table_of(family, device);
-  if (!run_commands("list table " + table + "\n").empty()) return;
-  const std::string error = run_commands("delete table " + table + "\n");
-  if (!error.empty()) throw std::runtime_error("cannot remove table " + table + " from the packet filter: " + error);
+  remove_nft_table(table_of(family, device));
 }
 
 }  // namespace culvert

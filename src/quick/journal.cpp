@@ -5,9 +5,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "culvert/base/fields.hpp"
 #include "culvert/base/printable.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/io/record_text.hpp"
 #include "culvert/runtime/log.hpp"
 
 namespace culvert {
@@ -15,14 +15,13 @@ namespace culvert {
 namespace {
 
 constexpr std::string_view first_line = "culvert journal 1";
-bool read_line(JournalEntries& entries, const std::vector<std::string>& fields, std::string_view line) {
+
+bool read_line(JournalEntries& entries, const Fields& fields, std::string_view line) {
   const std::string& kind = fields.front();
-  if (kind == "owner" && fields.size() == 3) {
-    const auto pid = number_from<pid_t>(fields[1]);
-    const auto start = number_from<std::uint64_t>(fields[2]);
-    if (!pid || *pid <= 0 || !start) return false;
-    entries.owner = {*pid, *start};
-    return true;
+  if (kind == "owner") {
+    const auto owner = process_from(fields);
+    if (owner) entries.owner = *owner;
+    return owner.has_value();
   }
   if (kind == "namespace" && fields.size() == 4) {
     const auto device = number_from<std::uint64_t>(fields[1]);
@@ -51,7 +50,7 @@ bool read_line(JournalEntries& entries, const std::vector<std::string>& fields, 
 std::string to_text(const JournalEntries& entries) {
   std::string text(first_line);
   const auto line = [&text](const std::string& content) { text += "\n" + content; };
-  line(join_fields({"owner", std::to_string(entries.owner.pid), std::to_string(entries.owner.start_time)}));
+  line(join_fields(process_line("owner", entries.owner)));
   line(join_fields(
       {"namespace", std::to_string(entries.where.device), std::to_string(entries.where.inode), entries.where_name}));
   if (entries.table != 0) line(join_fields({"table", std::to_string(entries.table)}));
@@ -63,19 +62,8 @@ std::string to_text(const JournalEntries& entries) {
 std::optional<JournalEntries> journal_from_text(std::string_view name, std::string_view text) {
   JournalEntries entries;
   entries.name = name;
-  bool is_first = true;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) return std::nullopt;
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(end + 1);
-    if (std::exchange(is_first, false)) {
-      if (line != first_line) return std::nullopt;
-      continue;
-    }
-    const auto fields = split_fields(line);
-    if (!fields || !read_line(entries, *fields, line)) return std::nullopt;
-  }
+  const auto take = [&](const Fields& fields, std::string_view line) { return read_line(entries, fields, line); };
+  if (!read_record(text, first_line, take)) return std::nullopt;
   if (entries.owner.pid == 0 || entries.where == NamespaceIdentity{}) return std::nullopt;
   return entries;
 }

@@ -32,7 +32,7 @@ HEADERS = [
     ("spdlog", r"(spdlog|fmt)/.*", {"runtime", "quick", "app"}),
     ("Asio", r"boost/asio(\.hpp|/.*)", {"runtime", "quick", "app"}),
     ("the command line parser", r"CLI/.*", {"app"}),
-    ("the packet filter", r"nftables/.*", {"quick"}),
+    ("the packet filter", r"nftables/.*", {"io"}),
     ("netlink", r"(netlink/.*|linux/(rt)?netlink\.h|linux/if_(addr|link|tun)\.h)", {"io", "netns"}),
     ("a system call", r"(sys|linux|net|netinet|arpa)/.*|(unistd|fcntl|sched|poll|signal|pthread|dirent|ifaddrs|netdb)\.h",
      {"io", "netns", "unshare", "bridge", "config", "runtime", "quick", "topology", "app"}),

@@ -13,6 +13,7 @@
 #include "culvert/io/network_object.hpp"
 #include "culvert/io/process_identity.hpp"
 #include "culvert/io/record_folder.hpp"
+#include "culvert/io/sysctl.hpp"
 #include "culvert/netns/network_namespace.hpp"
 
 namespace culvert {
@@ -20,13 +21,6 @@ namespace culvert {
 /// Where the journals of tunnels lie, and below it those of NICs, NIC.journal: a tunnel may have any name.
 inline constexpr std::string_view tunnel_journal_folder = "/run/culvert";
 inline constexpr std::string_view bridge_journal_folder = "/run/culvert/bridge";
-
-/// A setting under /proc/sys.
-struct KernelSetting {
-  std::string name;
-  std::string value;
-  friend bool operator==(const KernelSetting&, const KernelSetting&) = default;
-};
 
 /// A NIC as it was.
 struct NicSnapshot {

@@ -87,6 +87,8 @@ class Netlink {
   void remove_address(std::uint32_t index, const Prefix& prefix);
   void add_route(std::uint32_t index, const Route& route);
   void remove_route(std::uint32_t index, const Route& route);
+  /// What no other route takes goes through `gateway`, an address on the interface's link.
+  void add_default_route(std::uint32_t index, const Address& gateway);
   /// Addresses of the interface, each with its prefix length.
   [[nodiscard]] std::vector<Prefix> addresses(std::uint32_t index);
   /// Routes whose (only) device is the interface, of all tables but local.

@@ -5,6 +5,13 @@
 
 namespace culvert {
 
+/// A setting under /proc/sys.
+struct KernelSetting {
+  std::string name;
+  std::string value;
+  friend bool operator==(const KernelSetting&, const KernelSetting&) = default;
+};
+
 /// Whether the network namespace has IPv6 and, if there is such an interface, has it on `device`.
 [[nodiscard]] bool has_ipv6(const std::string& device) noexcept;
 

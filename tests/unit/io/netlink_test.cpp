@@ -190,6 +190,20 @@ TEST(Netlink, clears_the_host_bits_of_a_route) {
   });
 }
 
+TEST(Netlink, adds_a_default_route_by_a_gateway) {
+  with_device([](Netlink& netlink, std::uint32_t index) {
+    output_of("ip addr add 10.1.0.2/24 dev v0 && ip link set v0 up && ip addr add fd01::2/64 dev v0 nodad");
+    netlink.add_default_route(index, prefix("10.1.0.1").address);
+    netlink.add_default_route(index, prefix("fd01::1").address);
+    EXPECT_THAT(output_of("ip route"), HasSubstr("default via 10.1.0.1 dev v0"));
+    EXPECT_THAT(output_of("ip -6 route"), HasSubstr("default via fd01::1 dev v0"));
+    expect_system_error([&] { netlink.add_default_route(index, prefix("10.1.0.1").address); }, std::errc::file_exists,
+                        AllOf(HasSubstr("default route by 10.1.0.1"), HasSubstr("v0"), HasSubstr("there already")));
+    expect_system_error([&] { netlink.add_default_route(index, prefix("10.9.0.1").address); },
+                        std::errc::network_unreachable, HasSubstr("10.9.0.1"));
+  });
+}
+
 TEST(Netlink, routes_go_to_the_table_asked_for) {
   with_device([](Netlink& netlink, std::uint32_t index) {
     netlink.set_up(index, true);
