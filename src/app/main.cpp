@@ -15,11 +15,21 @@
 #include "commands.hpp"
 #include "culvert/crypto/initialize.hpp"
 #include "culvert/runtime/log.hpp"
+#include "link_commands.hpp"
+#include "netns_commands.hpp"
 
 namespace {
 
 constexpr int status_failed = 1;
 constexpr int status_usage = 2;
+
+/// Keys must not end up in a core file, nor with a program that core files are piped to, which asks for no limit
+/// (core(5)).
+void forbid_core_files() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
 
 int run_program(int argc, char** argv) {
   using namespace culvert;
@@ -85,9 +95,11 @@ int run_program(int argc, char** argv) {
   genpsk->footer("Example: umask 077; culvert genpsk > preshared.key");
 
   BridgeCommands bridge(app);
+  NetnsCommands netns(app);
+  LinkCommands link(app);
 
   try {
-    app.parse(argc, argv);
+    app.parse(netns.take_command(argc, argv), argv);
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& wrong) {
@@ -100,9 +112,13 @@ int run_program(int argc, char** argv) {
     return status_usage;
   }
 
-  initialize_crypto();
   const char* level = std::getenv("LOG_LEVEL");
   start_log(log_level_of(level ? level : "info"));
+  // These hold no keys, and what they start may have core files.
+  if (netns.is_chosen()) return netns.run();
+  if (link.is_chosen()) return link.run();
+  forbid_core_files();
+  initialize_crypto();
   if (*run) return run_command(file);
   if (*up) return up_command(file);
   if (*down) return down_command(file);
@@ -136,11 +152,6 @@ void flush_standard_output() {
 
 int main(int argc, char** argv) {
   occupy_standard_streams();
-  // Keys must not end up in a core file, nor with a program that core files are piped to, which asks for no limit
-  // (core(5)).
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   try {
     const int status = run_program(argc, argv);
     flush_standard_output();

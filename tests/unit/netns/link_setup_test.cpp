@@ -143,6 +143,37 @@ TEST_F(LinkSetup, a_bridge_with_ports_is_made_whole_or_not_at_all) {
   });
 }
 
+TEST_F(LinkSetup, a_port_that_goes_in_the_middle_takes_the_bridge_back) {
+  in_two_namespaces([&] {
+    output_of("ip link add p1 type veth peer name q1");
+    const std::string before = state();
+    output_of("ip link add p2 type veth peer name q2");
+    const NewBridge wish{.name = "br0", .ports = {"p1", "p2"}, .addresses = {}, .is_up = true};
+    const auto pull = [](std::string_view what) {
+      if (what == "put p1 into br0") output_of("ip link delete p2");
+    };
+    expect_system_error([&] { make_bridge(*here_, wish, pull); }, std::errc::no_such_device, HasSubstr("'p2'"));
+    EXPECT_EQ(state(), before);
+  });
+}
+
+TEST_F(LinkSetup, an_end_that_goes_in_the_middle_leaves_nothing_of_the_pair) {
+  in_two_namespaces([&] {
+    const std::string before = state();
+    const NewVeth wish{.left = {*here_, "left"},
+                       .right = {*there_, "right"},
+                       .left_addresses = {prefix("10.0.0.1/24")},
+                       .right_addresses = {},
+                       .mtu = {},
+                       .is_up = true};
+    const auto pull = [](std::string_view what) {
+      if (what == "bring up left") output_of("ip link delete left");
+    };
+    expect_refused([&] { make_veth(wish, pull).keep(); }, HasSubstr("no such interface"));
+    EXPECT_EQ(state(), before);
+  });
+}
+
 TEST_F(LinkSetup, ports_come_and_go_all_together) {
   in_two_namespaces([&] {
     // Without an address of its own a bridge has that of its lowest port, and none when the last one has left.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -248,6 +249,28 @@ TEST(PinnedNamespace, is_entered_from_the_file_by_inode) {
     ASSERT_NE(NetworkNamespace::current().identity(), home);
     const ScopedNamespace back(NetworkNamespace::open("/run/pin"));
     EXPECT_EQ(NetworkNamespace::current().identity(), home);
+  });
+}
+
+TEST(PinnedNamespace, a_process_that_ends_meanwhile_takes_nothing_away) {
+  with_own_run([] {
+    const auto other = NetworkNamespace::create();
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::setns(other.fd(), CLONE_NEWNET);
+      for (;;) ::pause();
+    }
+    const std::string process = "pid:" + std::to_string(child);
+    while (NetworkNamespace::open(process).identity() != other.identity()) ::usleep(1000);
+    const auto end = [&](std::string_view what) {
+      if (!what.starts_with("bind")) return;
+      ::kill(child, SIGKILL);
+      ::waitpid(child, nullptr, 0);
+    };
+    PinnedNamespace::named("blue", NetworkNamespace::open(process), end).keep();
+    EXPECT_EQ(identity_at("/run/netns/blue"), other.identity());
+    EXPECT_THROW(NetworkNamespace::open(process), std::system_error);
   });
 }
 
