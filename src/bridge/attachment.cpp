@@ -14,7 +14,9 @@
 #include <thread>
 
 #include "culvert/io/clock.hpp"
+#include "culvert/io/ingress_redirect.hpp"
 #include "culvert/io/sysctl.hpp"
+#include "dummy_address.hpp"
 #include "moving.hpp"
 
 namespace culvert {
@@ -62,10 +64,17 @@ class Attachment {
 
   void run(bool has_stp) {
     if (journal_.is_own_bridge) make_bridge(has_stp);
-    make_port();
+    {
+      step("give " + journal_.bridge.name + " a dummy address");
+      const DummyAddress dummy(netlink_, journal_);
+      make_port();
+      if (journal_.is_own_bridge) {
+        await_carrier();
+        move_addresses();
+      }
+      step("take the dummy address from " + journal_.bridge.name);
+    }
     if (journal_.is_own_bridge) {
-      await_carrier();
-      move_addresses();
       announce();
       move_rest();
       clear_nic();
@@ -102,6 +111,8 @@ class Attachment {
     netlink_.set_up(journal_.bridge.index, true);
   }
 
+  // A port that is not yet forwarding drops what arrives (br_handle_frame in net/bridge/br_input.c); so, where the
+  // kernel can do that, it goes around the port.
   void make_port() {
     const LinkName& nic = journal_.nic;
     for (const KernelSetting& before : journal_.before.settings) {
@@ -117,6 +128,7 @@ class Attachment {
       netlink_.pin_bridge(journal_.bridge.index, journal_.bridge_mac);
     }
     step("put " + nic.name + " into " + journal_.bridge.name);
+    const auto around_the_port = IngressRedirect::begin(nic.index, journal_.bridge.index);
     netlink_.set_master(nic.index, journal_.bridge.index);
   }
 

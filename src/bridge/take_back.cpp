@@ -7,7 +7,9 @@
 
 #include "culvert/bridge/attachment.hpp"
 #include "culvert/io/clock.hpp"
+#include "culvert/io/ingress_redirect.hpp"
 #include "culvert/io/sysctl.hpp"
+#include "dummy_address.hpp"
 #include "moving.hpp"
 
 namespace culvert {
@@ -41,6 +43,7 @@ class TakingBack {
   }
 
   void look() {
+    remove_dummy_address(netlink_, journal_);
     links_ = netlink_.link_details();
     for (const LinkDetails& link : links_) {
       if (link.name.index == journal_.nic.index) nic_ = link;
@@ -115,11 +118,17 @@ class TakingBack {
         if (read_sysctl(before.name) == port_value_of(before.name)) write_sysctl(before.name, before.value);
       });
     }
+    std::optional<DummyAddress> dummy;
+    attempt("give " + journal_.bridge.name + " a dummy address", [&] { dummy.emplace(netlink_, journal_); });
     clear_bridge();
     if (bridge_ && nic_->master == bridge_->name.index) {
-      attempt("take " + nic_->name.name + " out of " + bridge_->name.name,
-              [&] { netlink_.set_master(nic_->name.index, 0); });
+      attempt("take " + nic_->name.name + " out of " + bridge_->name.name, [&] {
+        // The port stops forwarding before it is none any more.
+        const auto around_the_port = IngressRedirect::begin(nic_->name.index, bridge_->name.index);
+        netlink_.set_master(nic_->name.index, 0);
+      });
     }
+    attempt("take the dummy address from " + journal_.bridge.name, [&] { dummy.reset(); });
     if (!journal_.before.is_up) {
       attempt("take " + nic_->name.name + " down", [&] { netlink_.set_up(nic_->name.index, false); });
     }

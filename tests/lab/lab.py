@@ -149,9 +149,9 @@ class Process:
         raise LabError(f"process {self.pid} has no memory")
 
 
-def run(*argv, check=True, stdin=None, timeout=60):
+def run(*argv, check=True, stdin=None, timeout=60, env=None):
     """Runs a program to its end; returns its standard output, or with check=False the CompletedProcess."""
-    done = subprocess.run([str(word) for word in argv], input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run([str(word) for word in argv], input=stdin, capture_output=True, text=True, timeout=timeout, check=False, env=env)
     if not check:
         return done
     if done.returncode != 0:
