@@ -120,8 +120,8 @@ LinkCommands::LinkCommands(CLI::App& app)
 }
 
 void LinkCommands::add_veth() {
-  auto* veth = family_.add(link_, {"veth"}, "Make a veth pair, each end in a namespace of its own",
-                           [this] { return this->veth(); });
+  auto* veth = family_.add_change(link_, {"veth"}, "Make a veth pair, each end in a namespace of its own",
+                                  [this] { this->veth(); });
   veth->add_option("LEFT", left_, "NAME, NAME:NS or :NS; without a name the first free of veth0, veth1 …");
   veth->add_option("RIGHT", right_, "the same for the other end");
   veth->add_option("--address", addresses_, "of the left end, as 10.0.0.1/24; may be repeated")->take_all();
@@ -136,7 +136,7 @@ void LinkCommands::add_veth() {
 void LinkCommands::add_bridge() {
   auto* bridge = family_.add(link_, {"bridge"}, "Bridges and their ports", {});
   bridge->require_subcommand(1);
-  auto* add = family_.add(bridge, {"add"}, "Make a bridge", [this] { return bridge_add(); });
+  auto* add = family_.add_change(bridge, {"add"}, "Make a bridge", [this] { bridge_add(); });
   add->add_option("BRIDGE", name_, "its name")->required();
   add->add_option("--port", names_, "a first port; may be repeated")->take_all();
   add->add_option("--address", addresses_, "of the bridge; may be repeated")->take_all();
@@ -144,10 +144,8 @@ void LinkCommands::add_bridge() {
   add->add_flag("--stp", has_stp_, "with spanning tree: forwards nothing for 30 s");
   add->add_flag("--up", is_up_, "bring up the bridge and these ports");
   add->footer("Example: culvert link bridge add br0 --port p1 --port p2 --address 10.0.0.254/24 --up");
-  auto* remove = family_.add(bridge, {"delete", "del"}, "Remove a bridge; its ports stay", [this] {
-    remove_bridge(space_or_present(space_), name_);
-    return status_done;
-  });
+  auto* remove = family_.add_change(bridge, {"delete", "del"}, "Remove a bridge; its ports stay",
+                                    [this] { remove_bridge(space_or_present(space_), name_); });
   remove->add_option("BRIDGE", name_, "the bridge")->required();
   auto* show = family_.add(bridge, {"show", "list"}, "Show bridges with their ports and the state of these",
                            [this] { return bridge_show(); });
@@ -158,14 +156,11 @@ void LinkCommands::add_bridge() {
 void LinkCommands::add_ports(CLI::App* bridge) {
   auto* port = family_.add(bridge, {"port"}, "Ports of a bridge", {});
   port->require_subcommand(1);
-  auto* add = family_.add(port, {"add"}, "Put links into a bridge", [this] {
+  auto* add = family_.add_change(port, {"add"}, "Put links into a bridge", [this] {
     culvert::add_ports(space_or_present(space_), name_, names_, logged_steps());
-    return status_done;
   });
-  auto* remove = family_.add(port, {"remove", "delete", "del"}, "Take links out of a bridge", [this] {
-    remove_ports(space_or_present(space_), name_, names_, logged_steps());
-    return status_done;
-  });
+  auto* remove = family_.add_change(port, {"remove", "delete", "del"}, "Take links out of a bridge",
+                                    [this] { remove_ports(space_or_present(space_), name_, names_, logged_steps()); });
   for (auto* command : {add, remove}) {
     command->add_option("BRIDGE", name_, "the bridge")->required();
     command->add_option("DEV", names_, "links")->required();
@@ -176,8 +171,8 @@ void LinkCommands::add_ports(CLI::App* bridge) {
 void LinkCommands::add_addresses() {
   auto* address = family_.add(link_, {"address", "addr"}, "Addresses of a link", {});
   address->require_subcommand(1);
-  auto* add = family_.add(address, {"add"}, "Add addresses", [this] { return address_change(true); });
-  auto* remove = family_.add(address, {"delete", "del"}, "Remove addresses", [this] { return address_change(false); });
+  auto* add = family_.add_change(address, {"add"}, "Add addresses", [this] { address_change(true); });
+  auto* remove = family_.add_change(address, {"delete", "del"}, "Remove addresses", [this] { address_change(false); });
   for (auto* command : {add, remove}) {
     command->add_option("WORDS", words_, "DEV ADDRESS…, or as ip has it: ADDRESS… dev DEV")->required();
   }
@@ -190,9 +185,8 @@ void LinkCommands::add_others() {
   auto* peer = family_.add(link_, {"peer-of"}, "Find the other end of a veth, and the namespace it is in",
                            [this] { return this->peer(); });
   peer->add_option("DEV", name_, "one end")->required();
-  auto* move = family_.add(link_, {"move"}, "Move a link into another namespace", [this] {
+  auto* move = family_.add_change(link_, {"move"}, "Move a link into another namespace", [this] {
     move_interface(space_or_present(space_), name_, space_from(other_), new_name_);
-    return status_done;
   });
   move->add_option("DEV", name_, "the link")->required();
   move->add_option("NS", other_, namespace_help)->required();
@@ -202,18 +196,18 @@ void LinkCommands::add_others() {
       "hardware "
       "returns to the first one, and virtual links are gone.");
   for (const bool is_up : {true, false}) {
-    auto* command = family_.add(link_, {is_up ? "up" : "down"}, is_up ? "Bring links up" : "Take links down",
-                                [this, is_up] { return set_up(is_up); });
+    auto* command = family_.add_change(link_, {is_up ? "up" : "down"}, is_up ? "Bring links up" : "Take links down",
+                                       [this, is_up] { set_up(is_up); });
     command->add_option("DEV", names_, "links")->required();
   }
   auto* show = family_.add(link_, {"show", "list", "ls"}, "Show links", [this] { return this->show(); });
   show->add_option("DEV", name_, "only this one");
   auto* remove =
-      family_.add(link_, {"delete", "del"}, "Remove a link; with a veth, both ends", [this] { return this->remove(); });
+      family_.add_change(link_, {"delete", "del"}, "Remove a link; with a veth, both ends", [this] { this->remove(); });
   remove->add_option("DEV", name_, "the link")->required();
 }
 
-int LinkCommands::veth() const {
+void LinkCommands::veth() const {
   const EndWords left = EndWords::from(left_, space_);
   const EndWords right = EndWords::from(right_, space_);
   const NetworkNamespace left_space = space_or_present(left.space);
@@ -238,10 +232,9 @@ int LinkCommands::veth() const {
     std::printf("%s %s, %s %s\n", pair.left().name.c_str(), place_of(left.space).c_str(), pair.right().name.c_str(),
                 place_of(right.space).c_str());
   }
-  return status_done;
 }
 
-int LinkCommands::bridge_add() const {
+void LinkCommands::bridge_add() const {
   make_bridge(space_or_present(space_),
               {.name = name_,
                .ports = names_,
@@ -250,7 +243,6 @@ int LinkCommands::bridge_add() const {
                .has_stp = has_stp_,
                .is_up = is_up_},
               logged_steps());
-  return status_done;
 }
 
 int LinkCommands::bridge_show() const {
@@ -314,7 +306,7 @@ int LinkCommands::peer() const {
   return status_done;
 }
 
-int LinkCommands::address_change(bool is_added) const {
+void LinkCommands::address_change(bool is_added) const {
   std::vector<std::string> addresses = words_;
   std::string device;
   if (const auto dev = std::ranges::find(addresses, "dev"); dev != addresses.end()) {
@@ -330,7 +322,6 @@ int LinkCommands::address_change(bool is_added) const {
   const std::vector<Prefix> prefixes = addresses_from(addresses);
   is_added ? culvert::add_addresses(space_or_present(space_), device, prefixes, logged_steps())
            : remove_addresses(space_or_present(space_), device, prefixes, logged_steps());
-  return status_done;
 }
 
 int LinkCommands::show() const {
@@ -353,16 +344,14 @@ int LinkCommands::show() const {
   return status_done;
 }
 
-int LinkCommands::remove() const {
+void LinkCommands::remove() const {
   const NetworkNamespace space = space_or_present(space_);
   Netlink netlink = netlink_in(space);
   netlink.remove_link(require_interface(netlink, space, name_).name.index);
-  return status_done;
 }
 
-int LinkCommands::set_up(bool is_up) const {
+void LinkCommands::set_up(bool is_up) const {
   set_interfaces_up(space_or_present(space_), names_, is_up, logged_steps());
-  return status_done;
 }
 
 }  // namespace culvert

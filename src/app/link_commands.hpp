@@ -28,14 +28,14 @@ class LinkCommands {
   void add_addresses();
   void add_others();
 
-  int veth() const;
-  int bridge_add() const;
+  void veth() const;
+  void bridge_add() const;
   int bridge_show() const;
   int peer() const;
-  int address_change(bool is_added) const;
+  void address_change(bool is_added) const;
   int show() const;
-  int remove() const;
-  int set_up(bool is_up) const;
+  void remove() const;
+  void set_up(bool is_up) const;
 
   std::string space_;  ///< empty: the present one
   std::string name_, other_, left_, right_, new_name_;

@@ -8,6 +8,7 @@
 #include "culvert/base/printable.hpp"
 #include "culvert/netns/named_namespaces.hpp"
 #include "culvert/runtime/log.hpp"
+#include "uninterrupted.hpp"
 
 namespace culvert {
 
@@ -19,6 +20,15 @@ CLI::App* CommandFamily::add(CLI::App* parent, const std::vector<std::string>& n
   command->fallthrough();
   if (action) actions_.emplace_back(command, std::move(action));
   return command;
+}
+
+CLI::App* CommandFamily::add_change(CLI::App* parent, const std::vector<std::string>& names, const std::string& help,
+                                    std::function<void()> change) {
+  return add(parent, names, help, [change = std::move(change)] {
+    const Uninterrupted uninterrupted;
+    change();
+    return 0;
+  });
 }
 
 int CommandFamily::run() const {

@@ -23,6 +23,9 @@ class CommandFamily {
   explicit CommandFamily(CLI::App* top) : top_(top) {}
   /// The first of `names` is the command, the others are taken for it, too.
   CLI::App* add(CLI::App* parent, const std::vector<std::string>& names, const std::string& help, Action action);
+  /// One that changes something: a signal ends it before or afterwards.
+  CLI::App* add_change(CLI::App* parent, const std::vector<std::string>& names, const std::string& help,
+                       std::function<void()> change);
   [[nodiscard]] bool is_chosen() const { return top_->parsed(); }
   /// Returns the exit status of what was chosen.
   [[nodiscard]] int run() const;

@@ -76,22 +76,17 @@ NetnsCommands::NetnsCommands(CLI::App& app)
 void NetnsCommands::add_names() {
   family_.add(netns_, {"list", "ls", "show"}, "List names, and by which number this namespace knows them",
               [this] { return list(); });
-  auto* add = family_.add(netns_, {"add"}, "Make a namespace with a name, which lives without processes", [this] {
-    add_namespace(name_, logged_steps());
-    return status_done;
-  });
+  auto* add = family_.add_change(netns_, {"add"}, "Make a namespace with a name, which lives without processes",
+                                 [this] { add_namespace(name_, logged_steps()); });
   add->add_option("NAME", name_, "its name")->required();
   add->footer("Example: culvert netns add blue");
-  auto* attach = family_.add(netns_, {"attach"}, "Give the namespace of a process a name", [this] {
+  auto* attach = family_.add_change(netns_, {"attach"}, "Give the namespace of a process a name", [this] {
     PinnedNamespace::named(name_, space_from(other_), logged_steps()).keep();
-    return status_done;
   });
   attach->add_option("NAME", name_, "its name")->required();
   attach->add_option("PID", other_, "the process")->required();
-  auto* remove = family_.add(netns_, {"delete", "del"}, "Remove a name; the namespace lives on while in use", [this] {
-    delete_namespace(name_, logged_steps());
-    return status_done;
-  });
+  auto* remove = family_.add_change(netns_, {"delete", "del"}, "Remove a name; the namespace lives on while in use",
+                                    [this] { delete_namespace(name_, logged_steps()); });
   remove->add_option("NAME", name_, "its name")->required();
   family_.add(netns_, {"monitor"}, "Tell when names come and go, until interrupted", [this] { return monitor(); });
 }
@@ -124,7 +119,7 @@ void NetnsCommands::add_numbers() {
                 [this] { return list_numbers(); });
   };
   const auto add_set = [this](CLI::App* parent) {
-    auto* set = family_.add(parent, {"set"}, "Give a namespace a number", [this] { return set_number(); });
+    auto* set = family_.add_change(parent, {"set"}, "Give a namespace a number", [this] { set_number(); });
     set->add_option("NS", name_, namespace_help)->required();
     set->add_option("NUMBER", number_, "the number, or auto")->required();
   };
@@ -138,20 +133,19 @@ void NetnsCommands::add_numbers() {
 }
 
 void NetnsCommands::add_others() {
-  auto* pin = family_.add(netns_, {"pin"}, "Keep a namespace alive by a file, which stands for it",
-                          [this] { return this->pin(); });
+  auto* pin = family_.add_change(netns_, {"pin"}, "Keep a namespace alive by a file, which stands for it",
+                                 [this] { this->pin(); });
   pin->add_option("NS", name_, "PID, name or path")->required();
   pin->add_option("PATH", path_, "the file, which is made")->required();
   pin->footer(
       "Example: culvert netns pin $$ /run/mine; culvert netns exec /run/mine ip link; culvert netns unpin /run/mine");
-  auto* unpin = family_.add(netns_, {"unpin"}, "Take a namespace off a file and remove the file", [this] {
+  auto* unpin = family_.add_change(netns_, {"unpin"}, "Take a namespace off a file and remove the file", [this] {
     if (!identity_at(std::filesystem::absolute(path_)))
       throw std::invalid_argument(path_ + " pins no network namespace");
     remove_pin(path_, logged_steps());
-    return status_done;
   });
   unpin->add_option("PATH", path_, "the file")->required();
-  auto* move = family_.add(netns_, {"move"}, "Move an interface into a namespace", [this] { return this->move(); });
+  auto* move = family_.add_change(netns_, {"move"}, "Move an interface into a namespace", [this] { this->move(); });
   move->add_option("DEV", path_, "the interface")->required();
   move->add_option("NS", name_, namespace_help)->required();
   move->add_option("--name", new_name_, "its name there");
@@ -181,17 +175,15 @@ int NetnsCommands::list() const {
   Numbers numbers(space_or_present(space_));
   boost::json::array array;
   for (const NamedNamespace& named : named_namespaces()) {
-    const auto number = named.identity ? numbers.of(named.name) : std::nullopt;
-    if (as_json_) {
-      boost::json::object object;
-      object["name"] = named.name;
-      if (number) object["id"] = *number;
-      if (named.identity) object["inode"] = named.identity->inode;
-      array.push_back(std::move(object));
-    } else {
-      std::printf("%s%s\n", printable(named.name).c_str(),
-                  number ? (" (id: " + std::to_string(*number) + ")").c_str() : "");
+    boost::json::object object{{"name", named.name}};
+    std::string line = printable(named.name);
+    if (const auto number = numbers.of(named.name)) {
+      object["id"] = *number;
+      line += " (id: " + std::to_string(*number) + ")";
     }
+    if (named.identity) object["inode"] = named.identity->inode;
+    if (!as_json_) std::printf("%s\n", line.c_str());
+    array.push_back(std::move(object));
   }
   if (as_json_) print_json(array);
   return status_done;
@@ -265,7 +257,7 @@ int NetnsCommands::list_numbers() const {
   return status_done;
 }
 
-int NetnsCommands::set_number() const {
+void NetnsCommands::set_number() const {
   const auto number = number_from<std::int32_t>(number_);
   if (number_ != "auto" && (!number || *number < 0)) {
     throw std::invalid_argument("'" + number_ + "' is no number of a namespace: write 0, 1, 2 … or auto");
@@ -282,7 +274,6 @@ int NetnsCommands::set_number() const {
     if (error.code() != std::errc::file_exists) throw;
     throw std::invalid_argument("the number " + number_ + " is another network namespace's: choose one that is free");
   }
-  return status_done;
 }
 
 int NetnsCommands::same() const {
@@ -295,14 +286,12 @@ int NetnsCommands::same() const {
   return are_same ? status_done : status_differs;
 }
 
-int NetnsCommands::pin() const {
+void NetnsCommands::pin() const {
   PinnedNamespace::at(path_, space_from(name_), logged_steps()).keep();
-  return status_done;
 }
 
-int NetnsCommands::move() const {
+void NetnsCommands::move() const {
   move_interface(space_or_present(space_), path_, space_from(name_), new_name_);
-  return status_done;
 }
 
 int NetnsCommands::exec() {

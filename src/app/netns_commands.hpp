@@ -34,10 +34,10 @@ class NetnsCommands {
   int pids() const;
   int monitor() const;
   int list_numbers() const;
-  int set_number() const;
+  void set_number() const;
   int same() const;
-  int pin() const;
-  int move() const;
+  void pin() const;
+  void move() const;
   /// Both replace this process.
   int exec();
   int unshare();

@@ -214,6 +214,24 @@ class Links(CommandScenario):
             with self.subTest(words=words):
                 self.assertEqual(WRONG_USAGE, self.try_culvert("link", *words).returncode)
 
+    def test_a_signal_leaves_a_whole_pair_or_none(self):
+        made = {True: 0, False: 0}
+        for attempt in range(40):
+            process = self.lab.start(culvert_binary(), "link", "veth", "left:blue", "right:red", "--address", "10.0.0.1/24",
+                                     "--peer-address", "10.0.0.2/24", "--up")
+            time.sleep(0.001 * (attempt % 20))
+            process.popen.terminate()
+            process.popen.wait()
+            is_made = "left" in self.links("blue")
+            made[is_made] += 1
+            if is_made:
+                self.assertEqual(["10.0.0.1"], [a["local"] for a in self.link("blue", "left")["addr_info"] if a["scope"] == "global"])
+                self.assertEqual(["10.0.0.2"], [a["local"] for a in self.link("red", "right")["addr_info"] if a["scope"] == "global"])
+                self.assertTrue(all("UP" in self.link(*end)["flags"] for end in (("blue", "left"), ("red", "right"))))
+                self.culvert("link", "delete", "left", "-n", "blue")
+            self.assertEqual(({"lo"}, {"lo"}), (self.links("blue"), self.links("red")))
+        print(f"signals: {made[True]} pairs made, {made[False]} not", flush=True)
+
     def test_unknown_links_and_addresses_are_refused_by_name(self):
         self.pair()
         before = self.whole_state()
