@@ -35,9 +35,11 @@ std::vector<std::string> names_of(const NamespaceIdentity& identity) {
 void add_namespace(const std::string& name, const StepHook& before_step) {
   check_namespace_name(name);
   // An empty namespace takes the kernel a while to make: not for a name that is taken.
-  if (struct stat status{}; ::lstat(path_of_named(name).c_str(), &status) == 0) {
+  const std::string path = path_of_named(name);
+  if (struct stat status{}; ::lstat(path.c_str(), &status) == 0) {
+    const std::string by = identity_at(path) ? "" : " by a file without a namespace: 'culvert netns delete' removes it";
     throw std::system_error(EEXIST, std::system_category(),
-                            "cannot make network namespace '" + name + "': the name is taken, " + path_of_named(name));
+                            "cannot make network namespace '" + name + "': the name is taken, " + path + by);
   }
   PinnedNamespace::named(name, NetworkNamespace::create(), before_step).keep();
 }

@@ -56,7 +56,7 @@ std::string hint_for_open(std::string_view specification, int error) {
   const bool is_pid = specification.starts_with(pid_word);
   if (error == ENOENT && is_pid) return " (there is no such process)";
   if (error == ENOENT && !specification.starts_with('/')) {
-    return " (there is no such name: 'ip netns list' shows those there are, 'ip netns add' makes one)";
+    return " (there is no such name: 'culvert netns list' shows those there are, 'culvert netns add' makes one)";
   }
   if ((error == EACCES || error == EPERM) && is_pid) return " (looking into another user's process needs root)";
   return "";

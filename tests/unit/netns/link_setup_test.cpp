@@ -211,23 +211,6 @@ TEST_F(LinkSetup, refuses_what_cannot_or_should_not_be_a_port) {
   });
 }
 
-TEST_F(LinkSetup, the_state_of_ports_is_told_as_the_bridge_has_it) {
-  in_two_namespaces([&] {
-    output_of("ip link add br0 type bridge && ip link set br0 up && ip link add p1 type veth peer name q1");
-    output_of("ip link add p2 type veth peer name q2 && ip link set p1 master br0 && ip link set p2 master br0");
-    output_of("ip link set p1 up && ip link set q1 up && ip link set p1 type bridge_slave cost 7 priority 3");
-    Netlink netlink = netlink_in(*here_);
-    const auto ports = netlink.bridge_ports();
-    ASSERT_EQ(ports.size(), 2U);
-    EXPECT_EQ(ports[0].index, ::if_nametoindex("p1"));
-    EXPECT_EQ(ports[0].bridge, ::if_nametoindex("br0"));
-    EXPECT_EQ(word_for(ports[0].state), "forwarding");
-    EXPECT_EQ(ports[0].cost, 7U);
-    EXPECT_EQ(ports[0].priority, 3U);
-    EXPECT_EQ(word_for(ports[1].state), "disabled");
-  });
-}
-
 TEST_F(LinkSetup, moves_an_interface_and_tells_where_it_is) {
   in_two_namespaces([&] {
     output_of("ip link add p1 type veth peer name q1");
@@ -293,23 +276,6 @@ TEST_F(LinkSetup, says_what_permission_is_missing) {
          }) {
       expect_refused(call, HasSubstr("CAP_NET_ADMIN"));
     }
-  });
-}
-
-TEST_F(LinkSetup, namespaces_know_each_other_by_numbers) {
-  in_two_namespaces([&] {
-    Netlink netlink = netlink_in(*here_);
-    EXPECT_FALSE(netlink.namespace_number(there_->fd()));
-    netlink.set_namespace_number(there_->fd(), 7);
-    EXPECT_EQ(netlink.namespace_number(there_->fd()), 7);
-    EXPECT_THAT(netlink.namespace_numbers(), ElementsAre(7));
-    const auto third = NetworkNamespace::create();
-    expect_system_error([&] { netlink.set_namespace_number(third.fd(), 7); }, std::errc::file_exists,
-                        HasSubstr("the number 7"));
-    netlink.set_namespace_number(third.fd(), std::nullopt);
-    EXPECT_EQ(netlink.namespace_number(third.fd()), 0);
-    expect_system_error([&] { netlink.set_namespace_number(third.fd(), 9); }, std::errc::file_exists,
-                        HasSubstr("the number 9"));
   });
 }
 

@@ -143,6 +143,10 @@ TEST(NamedNamespaces, refuses_a_name_that_is_taken) {
     expect_system_error([] { PinnedNamespace::named("blue", NetworkNamespace::create()); }, std::errc::file_exists,
                         AllOf(HasSubstr("/run/netns/blue"), HasSubstr("the name is taken")));
     EXPECT_EQ(NetworkNamespace::open("blue").identity(), before);
+    // As a process leaves it that is killed at the wrong moment.
+    std::ofstream("/run/netns/stale");
+    expect_system_error([] { add_namespace("stale"); }, std::errc::file_exists,
+                        AllOf(HasSubstr("'stale'"), HasSubstr("culvert netns delete")));
   });
 }
 

@@ -147,7 +147,7 @@ TEST(NetworkNamespace, refuses_process_numbers_that_are_none) {
 TEST(NetworkNamespace, says_which_name_there_is_none_of_and_what_to_do) {
   with_own_names([] {
     expect_system_error([] { NetworkNamespace::open("red"); }, std::errc::no_such_file_or_directory,
-                        AllOf(HasSubstr("'red'"), HasSubstr("/run/netns/red"), HasSubstr("ip netns add")));
+                        AllOf(HasSubstr("'red'"), HasSubstr("/run/netns/red"), HasSubstr("culvert netns add")));
     expect_system_error([] { NetworkNamespace::open("/nowhere/red"); }, std::errc::no_such_file_or_directory,
                         AllOf(HasSubstr("'/nowhere/red'")));
   });
