@@ -82,6 +82,13 @@ Netlink::Netlink() : state_(std::make_unique<State>()) {
   state_->check(nl_connect(socket, NETLINK_ROUTE), [] { return what; });
 }
 
+Netlink::Netlink(UniqueFd socket) : state_(std::make_unique<State>()) {
+  nl_sock* const own = require(state_->socket.get());
+  nl_socket_modify_err_cb(own, NL_CB_CUSTOM, keep_kernel_error, &state_->kernel_error);
+  state_->check(nl_socket_set_fd(own, NETLINK_ROUTE, socket.get()), [] { return "cannot use a netlink socket"; });
+  static_cast<void>(socket.release());
+}
+
 Netlink::~Netlink() = default;
 Netlink::Netlink(Netlink&&) noexcept = default;
 Netlink& Netlink::operator=(Netlink&&) noexcept = default;
@@ -159,16 +166,25 @@ void Netlink::add_default_route(std::uint32_t index, const Address& gateway) {
 }
 
 std::vector<Prefix> Netlink::addresses(std::uint32_t index) {
+  std::vector<Prefix> all;
+  for (const auto& [of, prefix] : all_addresses()) {
+    if (of == index) all.push_back(prefix);
+  }
+  return all;
+}
+
+std::vector<std::pair<std::uint32_t, Prefix>> Netlink::all_addresses() {
   nl_cache* cache = nullptr;
   state_->check(rtnl_addr_alloc_cache(state_->socket.get(), &cache),
-                [&] { return "cannot list addresses of " + state_->device(index); });
+                [] { return "cannot list addresses of network interfaces"; });
   const nl::Cache owner(cache);
-  std::vector<Prefix> all;
+  std::vector<std::pair<std::uint32_t, Prefix>> all;
   for_each(cache, [&](nl_object* object) {
     auto* const address = reinterpret_cast<rtnl_addr*>(object);
     const int family = rtnl_addr_get_family(address);
-    if (rtnl_addr_get_ifindex(address) != static_cast<int>(index) || (family != AF_INET && family != AF_INET6)) return;
-    all.push_back(from_nl(rtnl_addr_get_local(address), family, rtnl_addr_get_prefixlen(address)));
+    if (family != AF_INET && family != AF_INET6) return;
+    all.emplace_back(static_cast<std::uint32_t>(rtnl_addr_get_ifindex(address)),
+                     from_nl(rtnl_addr_get_local(address), family, rtnl_addr_get_prefixlen(address)));
   });
   return all;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "culvert/base/address.hpp"
@@ -12,6 +13,7 @@
 #include "culvert/base/result.hpp"
 #include "culvert/io/interface_facts.hpp"
 #include "culvert/io/network_object.hpp"
+#include "culvert/io/unique_fd.hpp"
 
 namespace culvert {
 
@@ -74,6 +76,8 @@ struct RoutingRule {
 class Netlink {
  public:
   Netlink();
+  /// On a socket (NETLINK_ROUTE, bound) that was made elsewhere: it stays in the namespace in which that was.
+  explicit Netlink(UniqueFd socket);
   ~Netlink();
   Netlink(Netlink&&) noexcept;
   Netlink& operator=(Netlink&&) noexcept;
@@ -91,6 +95,8 @@ class Netlink {
   void add_default_route(std::uint32_t index, const Address& gateway);
   /// Addresses of the interface, each with its prefix length.
   [[nodiscard]] std::vector<Prefix> addresses(std::uint32_t index);
+  /// Of all interfaces, with the interface's number; in the kernel's order.
+  [[nodiscard]] std::vector<std::pair<std::uint32_t, Prefix>> all_addresses();
   /// Routes whose (only) device is the interface, of all tables but local.
   [[nodiscard]] std::vector<Route> routes(std::uint32_t index);
 
