@@ -1,7 +1,10 @@
 // The other end of a tunnel's control socket.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,5 +17,9 @@ namespace culvert {
 /// std::runtime_error for an answer that ends early.
 [[nodiscard]] WipedString ask_tunnel(const std::string& name, std::string_view request,
                                      std::chrono::seconds patience = std::chrono::seconds(10));
+/// The same of the socket file `path`, if it is process `server` that serves it; otherwise nothing is asked and there
+/// is no answer. All of it, 64 MiB at most, has to come within `patience`.
+[[nodiscard]] std::optional<WipedString> ask_process(const std::string& path, pid_t server, std::string_view request,
+                                                     std::chrono::seconds patience = std::chrono::seconds(10));
 
 }  // namespace culvert
