@@ -17,6 +17,7 @@
 #include "culvert/runtime/log.hpp"
 #include "link_commands.hpp"
 #include "netns_commands.hpp"
+#include "topology.hpp"
 
 namespace {
 
@@ -97,6 +98,7 @@ int run_program(int argc, char** argv) {
   BridgeCommands bridge(app);
   NetnsCommands netns(app);
   LinkCommands link(app);
+  TopologyCommand topology(app);
 
   try {
     app.parse(netns.take_command(argc, argv), argv);
@@ -128,6 +130,7 @@ int run_program(int argc, char** argv) {
   if (*check) return check_command(file);
   if (*show) return show_command(name, as_json);
   if (bridge.is_chosen()) return bridge.run();
+  if (topology.is_chosen()) return topology.run();
   if (*genkey) return genkey_command();
   if (*genpsk) return genpsk_command();
   if (*pubkey) return pubkey_command();

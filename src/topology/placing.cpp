@@ -19,8 +19,8 @@ constexpr double price_of_crossing = 90;
 constexpr double price_of_skipping = 420;  // for each column that a line has to get past
 constexpr double price_of_same_column = 130;
 constexpr double price_of_size = 2.2;
-// Steps of the evaluation below; about a second.
-constexpr double patience = 2e8;
+// Steps of the evaluation below; less than a second.
+constexpr double patience = 6e7;
 
 class Search {
  public:
