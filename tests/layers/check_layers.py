@@ -15,12 +15,13 @@ ARROWS = {
     "io": {"io", "base"},
     "netns": {"netns", "io", "base"},
     "unshare": {"unshare", "io", "base"},
+    "sandbox": {"sandbox", "unshare", "netns", "io", "base"},
     "bridge": {"bridge", "netns", "io", "base"},
     "config": {"config", "engine", "protocol", "forwarding", "crypto", "base"},
     "runtime": {"runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
     "quick": {"quick", "bridge", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
     "topology": {"topology", "quick", "bridge", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
-    "app": {"app", "topology", "quick", "bridge", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
+    "app": {"app", "topology", "quick", "bridge", "sandbox", "unshare", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
 }
 PURE = {"base", "crypto", "protocol", "forwarding", "engine"}
 
@@ -32,14 +33,15 @@ HEADERS = [
     ("spdlog", r"(spdlog|fmt)/.*", {"runtime", "quick", "app"}),
     ("Asio", r"boost/asio(\.hpp|/.*)", {"runtime", "quick", "app"}),
     ("the command line parser", r"CLI/.*", {"app"}),
+    ("capabilities or filters of system calls", r"(cap-ng|seccomp)\.h", {"sandbox"}),
     ("the packet filter", r"nftables/.*", {"io"}),
     ("netlink", r"(netlink/.*|linux/(rt)?netlink\.h|linux/if_(addr|link|tun)\.h)", {"io", "netns"}),
     ("a system call", r"(sys|linux|net|netinet|arpa)/.*|(unistd|fcntl|sched|poll|signal|pthread|dirent|ifaddrs|netdb)\.h",
-     {"io", "netns", "unshare", "bridge", "config", "runtime", "quick", "topology", "app"}),
+     {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "topology", "app"}),
     ("a thread", r"thread|mutex|shared_mutex|condition_variable|future|semaphore|latch|barrier|stop_token",
-     {"io", "netns", "unshare", "bridge", "config", "runtime", "quick", "topology", "app"}),
-    ("a stream or file", r"iostream|fstream|filesystem|cstdio|stdio\.h|syslog\.h", {"io", "netns", "unshare", "bridge", "config", "runtime", "quick", "topology", "app"}),
-    ("a clock or random device", r"ctime|time\.h|random", {"io", "netns", "unshare", "bridge", "config", "runtime", "quick", "topology", "app"}),
+     {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "topology", "app"}),
+    ("a stream or file", r"iostream|fstream|filesystem|cstdio|stdio\.h|syslog\.h", {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "topology", "app"}),
+    ("a clock or random device", r"ctime|time\.h|random", {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "topology", "app"}),
 ]
 # (what, pattern in the code, folders in which it may not stand)
 WORDS = [

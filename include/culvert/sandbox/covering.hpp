@@ -1,0 +1,21 @@
+// What a sandbox sees of the file system.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace culvert {
+
+/// For process 1 of new mount, PID and network namespaces: what is mounted from now on stays inside, /proc shows the
+/// processes inside and /sys the interfaces inside. Throws std::system_error or std::runtime_error that says what is in
+/// the way.
+void show_own_processes_and_interfaces();
+
+/// The same for an isolated one, afterwards. Network namespaces that are mounted somewhere, and /proc folders of
+/// others, are taken away or covered. The file system is read-only but for /tmp, /var/tmp and the `writable` paths; so
+/// are /proc/sys, /sys and what else in /proc steers the kernel. /run is empty: there lie the names of namespaces, and
+/// the sockets of services that do as they are told. /dev has terminals and the like, and no hardware. The working
+/// folder stays what it is, unless it is covered by now, too; then it is /. Throws std::system_error.
+void cover_what_is_outside(const std::vector<std::string>& writable);
+
+}  // namespace culvert

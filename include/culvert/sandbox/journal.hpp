@@ -1,0 +1,61 @@
+// What a sandbox has changed at its host and would outlive its process: enough for any process to take it back.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "culvert/base/mac_address.hpp"
+#include "culvert/io/network_object.hpp"
+#include "culvert/io/process_identity.hpp"
+#include "culvert/io/record_folder.hpp"
+#include "culvert/io/sysctl.hpp"
+#include "culvert/netns/network_namespace.hpp"
+
+namespace culvert {
+
+inline constexpr std::string_view sandbox_journal_folder = "/run/culvert/sandbox";
+
+/// Told what people should know, one sentence without its end.
+using SaySandbox = std::function<void(const std::string&)>;
+
+/// A bridge that a sandbox made.
+struct MadeBridge {
+  std::string name;
+  MacAddress mac;
+  friend bool operator==(const MadeBridge&, const MadeBridge&) = default;
+};
+
+struct SandboxJournal {
+  ProcessIdentity owner;
+  NamespaceIdentity where;              ///< the network namespace outside
+  LinkName link;                        ///< the end outside, after which the table is named
+  std::vector<KernelSetting> settings;  ///< as they were before the first sandbox that needs them
+  std::optional<MadeBridge> bridge;     ///< likewise: of the first sandbox at it
+  friend bool operator==(const SandboxJournal&, const SandboxJournal&) = default;
+};
+
+[[nodiscard]] std::string to_text(const SandboxJournal& journal);
+/// Nothing for a text that no journal has.
+[[nodiscard]] std::optional<SandboxJournal> sandbox_journal_from_text(std::string_view text);
+
+/// All journals of sandboxes, named after their owners. Calls throw std::exception that name the file.
+class SandboxJournals {
+ public:
+  /// Makes the folder, and the one in which it lies.
+  explicit SandboxJournals(const std::string& path = std::string(sandbox_journal_folder));
+
+  /// While the result lives no other process holds the same.
+  [[nodiscard]] UniqueFd lock() const { return records_.lock(); }
+  /// All but those of `owner`. `say` is told of those that are not to be trusted or make no sense.
+  [[nodiscard]] std::vector<SandboxJournal> others(const ProcessIdentity& owner, const SaySandbox& say) const;
+  void write(const SandboxJournal& journal) const;
+  void remove(const ProcessIdentity& owner) const;
+
+ private:
+  RecordFolder records_;
+};
+
+}  // namespace culvert

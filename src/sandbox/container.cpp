@@ -1,0 +1,72 @@
+// The sequence in which parent and child make a sandbox.
+#include "culvert/sandbox/container.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "culvert/io/netlink.hpp"
+#include "culvert/sandbox/covering.hpp"
+#include "culvert/sandbox/first_process.hpp"
+#include "culvert/sandbox/isolation.hpp"
+
+namespace culvert {
+
+namespace {
+
+constexpr char kind_settled = 's';  // up
+constexpr char kind_go = 'g';       // down
+
+void bring_up_loopback() {
+  Netlink netlink;
+  if (const auto lo = netlink.find_link("lo")) netlink.set_up(lo->index, true);
+}
+
+int live(const ContainerWish& wish, const ContainerOptions& options, const HeldSignals& signals, Channel& parent) {
+  settle(wish);
+  parent.send(kind_settled);
+  // Without a message there is no parent any more.
+  if (!parent.receive()) return UnsharedChild::status_failed;
+  if (options.before_exec) options.before_exec();
+  return become_first_process(signals, wish.command);
+}
+
+}  // namespace
+
+void settle(const ContainerWish& wish) {
+  if (::sethostname(wish.host_name.data(), wish.host_name.size()) != 0) {
+    throw std::system_error(errno, std::system_category(), "setting the host name to '" + wish.host_name + "'");
+  }
+  show_own_processes_and_interfaces();
+  bring_up_loopback();
+  if (!wish.is_isolated) return;
+  cover_what_is_outside(wish.writable);
+  keep_only_standard_streams();
+  give_up_capabilities();
+  forbid_system_calls();
+}
+
+int run_container(const ContainerWish& wish, const ContainerOptions& options) {
+  HeldSignals signals;
+  const NewNamespaces namespaces{
+      .network = true, .mounts = true, .processes = true, .host_name = true, .ipc = true, .ids = wish.ids};
+  const auto life = [&](Channel& parent) { return live(wish, options, signals, parent); };
+  std::optional<Connection> connection;
+  UnsharedChild child = UnsharedChild::start(namespaces, life);
+  (void)child.await(kind_settled);
+  if (wish.connection) {
+    const NetworkNamespace inside = NetworkNamespace::open("pid:" + std::to_string(child.pid()));
+    connection.emplace(*wish.connection, inside, options.connection);
+    if (options.on_connection) options.on_connection(*connection);
+  }
+  try {
+    child.channel().send(kind_go);
+  } catch (const std::system_error&) {
+    // Somebody has killed it.
+    return child.wait();
+  }
+  return wait_for_first_process(child, signals);
+}
+
+}  // namespace culvert
