@@ -17,6 +17,7 @@
 #include "culvert/runtime/log.hpp"
 #include "link_commands.hpp"
 #include "netns_commands.hpp"
+#include "sandbox_command.hpp"
 #include "topology.hpp"
 
 namespace {
@@ -99,6 +100,7 @@ int run_program(int argc, char** argv) {
   NetnsCommands netns(app);
   LinkCommands link(app);
   TopologyCommand topology(app);
+  SandboxCommand sandbox(app);
 
   try {
     app.parse(netns.take_command(argc, argv), argv);
@@ -131,6 +133,7 @@ int run_program(int argc, char** argv) {
   if (*show) return show_command(name, as_json);
   if (bridge.is_chosen()) return bridge.run();
   if (topology.is_chosen()) return topology.run();
+  if (sandbox.is_chosen()) return sandbox.run();
   if (*genkey) return genkey_command();
   if (*genpsk) return genpsk_command();
   if (*pubkey) return pubkey_command();
