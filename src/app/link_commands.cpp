@@ -345,9 +345,7 @@ int LinkCommands::show() const {
 }
 
 void LinkCommands::remove() const {
-  const NetworkNamespace space = space_or_present(space_);
-  Netlink netlink = netlink_in(space);
-  netlink.remove_link(require_interface(netlink, space, name_).name.index);
+  remove_interface(space_or_present(space_), name_);
 }
 
 void LinkCommands::set_up(bool is_up) const {

@@ -34,6 +34,16 @@ Netlink netlink_in(const NetworkNamespace& space) {
   return {};
 }
 
+void throw_naming(const NetworkNamespace& space, const std::system_error& error) {
+  const std::string name = describe(space);
+  std::string text = error.what();
+  if (space.specification().empty() || text.find(name) != std::string::npos) throw error;
+  // It will be added again.
+  const std::string reason = ": " + error.code().message();
+  if (text.ends_with(reason)) text.resize(text.size() - reason.size());
+  throw std::system_error(error.code(), "in " + name + ": " + text);
+}
+
 InterfaceFacts require_interface(Netlink& netlink, const NetworkNamespace& space, const std::string& name) {
   if (auto found = netlink.find_interface(name)) return *std::move(found);
   throw std::system_error(ENODEV, std::system_category(), "there is no interface '" + name + "' in " + describe(space));

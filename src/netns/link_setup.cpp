@@ -59,11 +59,13 @@ VethPair make_veth(const NewVeth& wish, const StepHook& before_step) {
   Steps steps(before_step);
   steps.run("make the veth pair", [&] { pair.emplace(VethPair::make(wish.left, wish.right, wish.mtu)); });
   const auto set_up = [&](const VethEndWish& end_wish, const VethEnd& end, const std::vector<Prefix>& addresses) {
-    Netlink netlink = netlink_in(end_wish.space);
-    for (const Prefix& address : addresses) {
-      add_address_step(steps, netlink, end.interface.index, address, false);
-    }
-    if (wish.is_up) steps.run("bring up " + end.name, [&] { netlink.set_up(end.interface.index, true); });
+    in_words_of(end_wish.space, [&] {
+      Netlink netlink = netlink_in(end_wish.space);
+      for (const Prefix& address : addresses) {
+        add_address_step(steps, netlink, end.interface.index, address, false);
+      }
+      if (wish.is_up) steps.run("bring up " + end.name, [&] { netlink.set_up(end.interface.index, true); });
+    });
   };
   set_up(wish.left, pair->left(), wish.left_addresses);
   set_up(wish.right, pair->right(), wish.right_addresses);
@@ -71,114 +73,137 @@ VethPair make_veth(const NewVeth& wish, const StepHook& before_step) {
 }
 
 void make_bridge(const NetworkNamespace& space, const NewBridge& wish, const StepHook& before_step) {
-  check_interface_name(wish.name);
-  Netlink netlink = netlink_in(space);
-  require_free_name(netlink, space, wish.name);
-  Steps steps(before_step);
-  const auto make = [&] {
-    netlink.add_bridge({.name = wish.name, .mtu = wish.mtu, .has_stp = wish.has_stp, .mac = {}});
-  };
-  const auto unmake = [&] { netlink.remove_link(require_bridge(netlink, space, wish.name).name.index); };
-  steps.run("make bridge " + wish.name, make, unmake);
-  const InterfaceFacts bridge = require_bridge(netlink, space, wish.name);
-  for (const Prefix& address : wish.addresses) {
-    add_address_step(steps, netlink, bridge.name.index, address, false);
-  }
-  add_port_steps(steps, netlink, space, bridge.name, wish.ports);
-  if (wish.is_up) {
-    for (const std::string& port : wish.ports) {
-      set_up_step(steps, netlink, require_interface(netlink, space, port), true);
+  in_words_of(space, [&] {
+    check_interface_name(wish.name);
+    Netlink netlink = netlink_in(space);
+    require_free_name(netlink, space, wish.name);
+    Steps steps(before_step);
+    const auto make = [&] {
+      netlink.add_bridge({.name = wish.name, .mtu = wish.mtu, .has_stp = wish.has_stp, .mac = {}});
+    };
+    const auto unmake = [&] { netlink.remove_link(require_bridge(netlink, space, wish.name).name.index); };
+    steps.run("make bridge " + wish.name, make, unmake);
+    const InterfaceFacts bridge = require_bridge(netlink, space, wish.name);
+    for (const Prefix& address : wish.addresses) {
+      add_address_step(steps, netlink, bridge.name.index, address, false);
     }
-    set_up_step(steps, netlink, bridge, true);
-  }
-  steps.keep();
+    add_port_steps(steps, netlink, space, bridge.name, wish.ports);
+    if (wish.is_up) {
+      for (const std::string& port : wish.ports) {
+        set_up_step(steps, netlink, require_interface(netlink, space, port), true);
+      }
+      set_up_step(steps, netlink, bridge, true);
+    }
+    steps.keep();
+  });
 }
 
 void remove_bridge(const NetworkNamespace& space, const std::string& name) {
-  Netlink netlink = netlink_in(space);
-  netlink.remove_link(require_bridge(netlink, space, name).name.index);
+  in_words_of(space, [&] {
+    Netlink netlink = netlink_in(space);
+    netlink.remove_link(require_bridge(netlink, space, name).name.index);
+  });
 }
 
 void add_ports(const NetworkNamespace& space, const std::string& bridge, const std::vector<std::string>& ports,
                const StepHook& before_step) {
-  Netlink netlink = netlink_in(space);
-  Steps steps(before_step);
-  add_port_steps(steps, netlink, space, require_bridge(netlink, space, bridge).name, ports);
-  steps.keep();
+  in_words_of(space, [&] {
+    Netlink netlink = netlink_in(space);
+    Steps steps(before_step);
+    add_port_steps(steps, netlink, space, require_bridge(netlink, space, bridge).name, ports);
+    steps.keep();
+  });
 }
 
 void remove_ports(const NetworkNamespace& space, const std::string& bridge, const std::vector<std::string>& ports,
                   const StepHook& before_step) {
-  Netlink netlink = netlink_in(space);
-  const std::uint32_t wanted = bridge.empty() ? 0 : require_bridge(netlink, space, bridge).name.index;
-  Steps steps(before_step);
-  for (const std::string& name : ports) {
-    const InterfaceFacts port = require_interface(netlink, space, name);
-    if (port.master == 0 || (wanted != 0 && port.master != wanted)) {
-      throw std::invalid_argument("interface '" + name + "' in " + describe(space) + " is no port of " +
-                                  (bridge.empty() ? "a bridge" : bridge));
+  in_words_of(space, [&] {
+    Netlink netlink = netlink_in(space);
+    const std::uint32_t wanted = bridge.empty() ? 0 : require_bridge(netlink, space, bridge).name.index;
+    Steps steps(before_step);
+    for (const std::string& name : ports) {
+      const InterfaceFacts port = require_interface(netlink, space, name);
+      if (port.master == 0 || (wanted != 0 && port.master != wanted)) {
+        throw std::invalid_argument("interface '" + name + "' in " + describe(space) + " is no port of " +
+                                    (bridge.empty() ? "a bridge" : bridge));
+      }
+      steps.run(
+          "take " + name + " out of its bridge", [&] { netlink.set_master(port.name.index, 0); },
+          [&netlink, index = port.name.index, master = port.master] { netlink.set_master(index, master); });
     }
-    steps.run(
-        "take " + name + " out of its bridge", [&] { netlink.set_master(port.name.index, 0); },
-        [&netlink, index = port.name.index, master = port.master] { netlink.set_master(index, master); });
-  }
-  steps.keep();
+    steps.keep();
+  });
 }
 
 Interface move_interface(const NetworkNamespace& from, const std::string& name, const NetworkNamespace& to,
                          const std::string& new_name) {
-  if (!new_name.empty()) check_interface_name(new_name);
-  const std::string& name_there = new_name.empty() ? name : new_name;
-  Netlink netlink = netlink_in(from);
-  Netlink there = netlink_in(to);
-  const InterfaceFacts link = require_interface(netlink, from, name);
-  const bool is_elsewhere = from.identity() != to.identity();
-  const auto cannot_leave = [&](const char* why) {
-    return "interface '" + name + "' in " + describe(from) + " cannot leave its network namespace" + why;
-  };
-  if (is_elsewhere && (link.is_loopback || link.kind == "bridge")) {
-    throw std::invalid_argument(cannot_leave(": loopback and bridges stay where they were made"));
-  }
-  if (is_elsewhere || name != name_there) {
-    require_free_name(there, to, name_there);
-    try {
-      netlink.move_link(link.name.index, to.fd(), name_there);
-    } catch (const std::system_error& error) {
-      if (error.code() != std::errc::invalid_argument) throw;
-      throw std::system_error(error.code(), cannot_leave(""));
+  return in_words_of(from, [&] {
+    if (!new_name.empty()) check_interface_name(new_name);
+    const std::string& name_there = new_name.empty() ? name : new_name;
+    Netlink netlink = netlink_in(from);
+    Netlink there = netlink_in(to);
+    const InterfaceFacts link = require_interface(netlink, from, name);
+    const bool is_elsewhere = from.identity() != to.identity();
+    const auto cannot_leave = [&](const char* why) {
+      return "interface '" + name + "' in " + describe(from) + " cannot leave its network namespace" + why;
+    };
+    if (is_elsewhere && (link.is_loopback || link.kind == "bridge")) {
+      throw std::invalid_argument(cannot_leave(": loopback and bridges stay where they were made"));
     }
-  }
-  return {to.identity(), require_interface(there, to, name_there).name.index};
+    if (is_elsewhere || name != name_there) {
+      require_free_name(there, to, name_there);
+      try {
+        netlink.move_link(link.name.index, to.fd(), name_there);
+      } catch (const std::system_error& error) {
+        if (error.code() != std::errc::invalid_argument) throw;
+        throw std::system_error(error.code(), cannot_leave(""));
+      }
+    }
+    return Interface{to.identity(), require_interface(there, to, name_there).name.index};
+  });
+}
+
+void remove_interface(const NetworkNamespace& space, const std::string& name) {
+  in_words_of(space, [&] {
+    Netlink netlink = netlink_in(space);
+    netlink.remove_link(require_interface(netlink, space, name).name.index);
+  });
 }
 
 void add_addresses(const NetworkNamespace& space, const std::string& name, const std::vector<Prefix>& addresses,
                    const StepHook& before_step) {
-  Netlink netlink = netlink_in(space);
-  const std::uint32_t index = require_interface(netlink, space, name).name.index;
-  Steps steps(before_step);
-  for (const Prefix& address : addresses) add_address_step(steps, netlink, index, address, true);
-  steps.keep();
+  in_words_of(space, [&] {
+    Netlink netlink = netlink_in(space);
+    const std::uint32_t index = require_interface(netlink, space, name).name.index;
+    Steps steps(before_step);
+    for (const Prefix& address : addresses) add_address_step(steps, netlink, index, address, true);
+    steps.keep();
+  });
 }
 
 void remove_addresses(const NetworkNamespace& space, const std::string& name, const std::vector<Prefix>& addresses,
                       const StepHook& before_step) {
-  Netlink netlink = netlink_in(space);
-  const std::uint32_t index = require_interface(netlink, space, name).name.index;
-  Steps steps(before_step);
-  for (const Prefix& address : addresses) {
-    steps.run(
-        "remove address " + address.to_string(), [&] { netlink.remove_address(index, address); },
-        [&netlink, index, address] { netlink.add_address(index, address); });
-  }
-  steps.keep();
+  in_words_of(space, [&] {
+    Netlink netlink = netlink_in(space);
+    const std::uint32_t index = require_interface(netlink, space, name).name.index;
+    Steps steps(before_step);
+    for (const Prefix& address : addresses) {
+      steps.run(
+          "remove address " + address.to_string(), [&] { netlink.remove_address(index, address); },
+          [&netlink, index, address] { netlink.add_address(index, address); });
+    }
+    steps.keep();
+  });
 }
 
 void set_interfaces_up(const NetworkNamespace& space, const std::vector<std::string>& names, bool is_up,
                        const StepHook& before_step) {
-  Netlink netlink = netlink_in(space);
-  Steps steps(before_step);
-  for (const std::string& name : names) set_up_step(steps, netlink, require_interface(netlink, space, name), is_up);
-  steps.keep();
+  in_words_of(space, [&] {
+    Netlink netlink = netlink_in(space);
+    Steps steps(before_step);
+    for (const std::string& name : names) set_up_step(steps, netlink, require_interface(netlink, space, name), is_up);
+    steps.keep();
+  });
 }
 
 std::optional<std::string> why_not_a_port(const LinkDetails& port, const std::string& bridge,

@@ -64,7 +64,7 @@ VethPair VethPair::make(const VethEndWish& left, const VethEndWish& right, std::
   if (!right.name.empty()) require_free_name(right_link, right.space, right.name);
 
   VethSettings settings{.name = {}, .peer_name = {}, .peer_namespace = right.space.fd(), .mtu = mtu};
-  make_in(left_link, right_link, left, right, settings);
+  in_words_of(left.space, [&] { make_in(left_link, right_link, left, right, settings); });
   const InterfaceFacts made = require_interface(left_link, left.space, settings.name);
   // The kernel leaves out the number of the other end where it is the same, but for the newest ones.
   const std::uint32_t other = made.other != 0 ? made.other : made.name.index;

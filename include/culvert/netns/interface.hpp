@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <string_view>
+#include <system_error>
 
 #include "culvert/io/netlink.hpp"
 #include "culvert/netns/network_namespace.hpp"
@@ -24,6 +25,18 @@ void check_interface_name(std::string_view name);
 
 /// A netlink socket of that namespace, which lives at least as long as the socket. Throws std::system_error.
 [[nodiscard]] Netlink netlink_in(const NetworkNamespace& space);
+
+/// Throws the same again, with words that name the namespace if they do not yet and it was opened by a name.
+[[noreturn]] void throw_naming(const NetworkNamespace& space, const std::system_error& error);
+/// What `act` returns; what the kernel refuses to it names the namespace, too.
+template <class Act>
+auto in_words_of(const NetworkNamespace& space, Act act) {
+  try {
+    return act();
+  } catch (const std::system_error& error) {
+    throw_naming(space, error);
+  }
+}
 
 /// The interface with this name. Throws std::system_error (ENODEV), which names it and the namespace, when there is
 /// none.

@@ -45,6 +45,9 @@ void remove_ports(const NetworkNamespace& space, const std::string& bridge, cons
 Interface move_interface(const NetworkNamespace& from, const std::string& name, const NetworkNamespace& to,
                          const std::string& new_name = {});
 
+/// Of a veth pair both ends go.
+void remove_interface(const NetworkNamespace& space, const std::string& name);
+
 void add_addresses(const NetworkNamespace& space, const std::string& name, const std::vector<Prefix>& addresses,
                    const StepHook& before_step = {});
 void remove_addresses(const NetworkNamespace& space, const std::string& name, const std::vector<Prefix>& addresses,
