@@ -460,5 +460,33 @@ class Isolation(Sandboxes):
         self.assertNotIn("host-c", pathlib.Path(f"/proc/{child}/mountinfo").read_text(encoding="utf-8"))
 
 
+class Demonstration(Scenario):
+    """`deploy/try namespaces`, without the build."""
+
+    PROGRAM = [sys.executable, "-B", pathlib.Path(__file__).resolve().parents[2] / "deploy/namespaces.py"]
+
+    def test_all_of_it_holds(self):
+        done = subprocess.run(self.PROGRAM, env=os.environ | {"CULVERT": culvert_binary()}, capture_output=True, text=True, timeout=150,
+                              check=False)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        for words in ("veth pair", "bridge", "out by nat", "out by bridge", "process 1", "culvert topology", "All of it held"):
+            self.assertIn(words, done.stdout)
+
+    def test_its_status_says_that_something_did_not_hold(self):
+        done = subprocess.run(self.PROGRAM, env=os.environ | {"CULVERT": "/bin/false"}, capture_output=True, text=True, timeout=150,
+                              check=False)
+        self.assertEqual(1, done.returncode, done.stdout + done.stderr)
+
+    def test_it_takes_everything_down_when_it_is_interrupted(self):
+        process = self.lab.start(*self.PROGRAM, env=os.environ | {"CULVERT": culvert_binary()})
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        inner = int(wait_until(lambda: children.read_text(encoding="ascii").split(), what="its own namespaces")[0])
+        wait_until(lambda: os.path.exists(f"/proc/{inner}/root/run/netns/office"), what="a namespace of its")
+        process.popen.send_signal(signal.SIGINT)
+        self.assertEqual(130, process.wait(60))
+        self.assertIn("everything is taken down", process.output)
+        self.assertNotIn("Traceback", process.output)
+
+
 if __name__ == "__main__":
     main()
