@@ -1,7 +1,5 @@
 // The program: command line, and the one place where errors end up.
 #include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -13,8 +11,10 @@
 
 #include "bridge_commands.hpp"
 #include "commands.hpp"
+#include "core_dumps.hpp"
 #include "culvert/crypto/initialize.hpp"
 #include "culvert/runtime/log.hpp"
+#include "exec_command.hpp"
 #include "link_commands.hpp"
 #include "netns_commands.hpp"
 #include "sandbox_command.hpp"
@@ -24,14 +24,6 @@ namespace {
 
 constexpr int status_failed = 1;
 constexpr int status_usage = 2;
-
-/// Keys must not end up in a core file, nor with a program that core files are piped to, which asks for no limit
-/// (core(5)).
-void forbid_core_files() {
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
 
 int run_program(int argc, char** argv) {
   using namespace culvert;
@@ -96,6 +88,7 @@ int run_program(int argc, char** argv) {
   auto* genpsk = app.add_subcommand("genpsk", "Print a new preshared key");
   genpsk->footer("Example: umask 077; culvert genpsk > preshared.key");
 
+  ExecCommand exec(app);
   BridgeCommands bridge(app);
   NetnsCommands netns(app);
   LinkCommands link(app);
@@ -121,7 +114,8 @@ int run_program(int argc, char** argv) {
   // These hold no keys, and what they start may have core files.
   if (netns.is_chosen()) return netns.run();
   if (link.is_chosen()) return link.run();
-  forbid_core_files();
+  forbid_core_dumps();
+  if (!exec.is_chosen()) forbid_core_dumps_for_good();
   initialize_crypto();
   if (*run) return run_command(file);
   if (*up) return up_command(file);
@@ -131,6 +125,7 @@ int run_program(int argc, char** argv) {
   if (*save) return save_command(file);
   if (*check) return check_command(file);
   if (*show) return show_command(name, as_json);
+  if (exec.is_chosen()) return exec.run();
   if (bridge.is_chosen()) return bridge.run();
   if (topology.is_chosen()) return topology.run();
   if (sandbox.is_chosen()) return sandbox.run();

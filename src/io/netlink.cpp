@@ -208,4 +208,27 @@ std::vector<Route> Netlink::routes(std::uint32_t index) {
   return all;
 }
 
+std::vector<RouteHops> Netlink::all_routes() {
+  nl_cache* cache = nullptr;
+  state_->check(rtnl_route_alloc_cache(state_->socket.get(), AF_UNSPEC, 0, &cache),
+                [] { return "cannot list routes"; });
+  const nl::Cache owner(cache);
+  std::vector<RouteHops> all;
+  for_each(cache, [&](nl_object* object) {
+    auto* const route = reinterpret_cast<rtnl_route*>(object);
+    const int family = rtnl_route_get_family(route);
+    if (family != AF_INET && family != AF_INET6) return;
+    nl_addr* const destination = rtnl_route_get_dst(route);
+    const int length = destination == nullptr ? 0 : static_cast<int>(nl_addr_get_prefixlen(destination));
+    RouteHops& hops = all.emplace_back();
+    hops.destination = from_nl(destination, family, length);
+    hops.table = rtnl_route_get_table(route);
+    for (int hop = 0; hop < rtnl_route_get_nnexthops(route); ++hop) {
+      hops.interfaces.push_back(
+          static_cast<std::uint32_t>(rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, hop))));
+    }
+  });
+  return all;
+}
+
 }  // namespace culvert

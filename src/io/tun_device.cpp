@@ -11,6 +11,7 @@
 #include <array>
 #include <cctype>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <utility>
@@ -159,6 +160,35 @@ TunDevice TunDevice::adopt(UniqueFd fd) {
   }
   TunDevice device(std::move(fd), name_of(*request));
   device.offloads_.missing = "the device was opened by somebody else, without IFF_VNET_HDR";
+  return device;
+}
+
+std::vector<int> TunDevice::descriptors() const {
+  std::vector<int> numbers{fd_.get()};
+  if (writing_.is_open()) numbers.push_back(writing_.get());
+  for (const TunDevice& other : others_) {
+    const std::vector<int> more = other.descriptors();
+    numbers.insert(numbers.end(), more.begin(), more.end());
+  }
+  return numbers;
+}
+
+TunDevice TunDevice::assemble(std::vector<UniqueFd> descriptors) {
+  const std::string what = "cannot use descriptors of a TUN device";
+  const auto request = descriptors.empty() ? std::nullopt : describe(descriptors.front().get());
+  if (!request) throw_system_error(EBADFD, what);
+  const bool has_queues = (request->ifr_flags & IFF_MULTI_QUEUE) != 0;
+  const std::size_t step = has_queues ? 2 : 1;
+  if (has_queues ? descriptors.size() % step != 0 : descriptors.size() != step) throw_system_error(EINVAL, what);
+  std::vector<TunDevice> queues;
+  for (std::size_t at = 0; at < descriptors.size(); at += step) {
+    TunDevice& queue = queues.emplace_back(TunDevice(std::move(descriptors[at]), name_of(*request)));
+    if (has_queues) queue.writing_ = std::move(descriptors[at + 1]);
+    queue.layer_ = (request->ifr_flags & IFF_TAP) != 0 ? DeviceLayer::Ethernet : DeviceLayer::Ip;
+    if ((request->ifr_flags & IFF_VNET_HDR) != 0) queue.offloads_ = ask_for_offloads(queue.fd());
+  }
+  TunDevice device = std::move(queues.front());
+  std::move(queues.begin() + 1, queues.end(), std::back_inserter(device.others_));
   return device;
 }
 

@@ -7,22 +7,18 @@
 
 #include "culvert/base/printable.hpp"
 #include "culvert/io/sysctl.hpp"
-#include "culvert/protocol/limits.hpp"
 #include "culvert/quick/bridge_setup.hpp"
+#include "culvert/quick/device_mtu.hpp"
 #include "culvert/quick/firewall.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
 #include "joined.hpp"
-#include "overhead.hpp"
 
 namespace culvert {
 
 namespace {
 
 constexpr std::uint32_t first_table = 51820;
-// The larger one, because the way may change.
-constexpr std::uint32_t overhead = overhead_over(Family::V6);
-constexpr std::uint32_t mtu_min_v6 = 1280;  // RFC 8200, section 5
 
 NetworkNamespace open_namespace(const std::string& specification) {
   return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
@@ -161,29 +157,7 @@ void QuickSetup::run_hooks(const Config& config, std::string_view key, const std
 }
 
 void QuickSetup::decide_mtu(Config& config) const {
-  if (config.mtu) return;
-  if (config.mode == DeviceMode::Switched) {
-    // What is larger than the path is cut into pieces, so that a bridge need not lower its MTU.
-    config.mtu = static_cast<std::uint16_t>(default_mtu_of(config.mode));
-    return;
-  }
-  const ScopedNamespace inside(socket_namespace_);
-  Netlink netlink;
-  std::optional<std::uint32_t> outer;
-  for (const PeerConfig& peer : config.peers) {
-    if (!peer.endpoint || !peer.endpoint->literal) continue;
-    const auto fits = netlink.mtu_towards(peer.endpoint->literal->address, config.firewall_mark.value_or(0));
-    if (fits) outer = std::min(outer.value_or(*fits), *fits);
-  }
-  if (!outer) outer = netlink.mtu_of_default_route();
-  const auto is_v6 = [](const Prefix& prefix) { return !prefix.address.is_v4(); };
-  const bool has_v6 =
-      std::ranges::any_of(config.addresses, is_v6) || std::ranges::any_of(config.peers, [&](const PeerConfig& peer) {
-        return std::ranges::any_of(peer.allowed_ips, is_v6);
-      });
-  const std::uint32_t least = has_v6 ? mtu_min_v6 : 576;
-  const std::uint32_t mtu = outer ? std::max(*outer, least + overhead) - overhead : limits::default_mtu;
-  config.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(mtu, 65535));
+  if (!config.mtu) config.mtu = fitting_mtu(config, socket_namespace_);
 }
 
 void QuickSetup::raise_bridge(Config& config) {

@@ -166,7 +166,7 @@ DataPath Device::data_path() const {
   return path;
 }
 
-void Device::carry(TunDevice* tun) {
+void Device::carry(TunDevice* tun, std::optional<std::uint32_t> mtu) {
   if (links_ready_) {
     boost::system::error_code ignored;
     links_ready_->close(ignored);
@@ -175,6 +175,7 @@ void Device::carry(TunDevice* tun) {
   stop_helpers();
   engine_.share(false);
   tun_ = tun;
+  known_mtu_ = mtu;
   worker_.set_device(tun);
   start_helpers();
   if (tun) watch_links();
@@ -193,6 +194,7 @@ void Device::watch_links() {
     links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
     asio::co_spawn(io_, follow_links(links_ready_), rethrow);
   } catch (const std::exception& error) {
+    if (known_mtu_) return take_link(*known_mtu_);
     spdlog::warn("changes of the device's MTU will not be noticed: {}", error.what());
   }
 }

@@ -50,6 +50,13 @@ std::optional<Tai64n> read_text(std::string_view text) {
   return Tai64n(bytes);
 }
 
+std::string state_directory_of_user() {
+  const char* given = std::getenv("XDG_STATE_HOME");
+  if (given && *given == '/') return std::string(given) + "/culvert";
+  const char* home = std::getenv("HOME");
+  return std::string(home && *home == '/' ? home : "/nonexistent") + "/.local/state/culvert";
+}
+
 }  // namespace
 
 struct TimestampStore::State {
@@ -67,7 +74,7 @@ struct TimestampStore::State {
 std::string state_directory() {
   // systemd sets it for StateDirectory=; with several, the first is meant.
   const char* given = std::getenv("STATE_DIRECTORY");
-  if (!given || *given == '\0') return "/var/lib/culvert";
+  if (!given || *given == '\0') return ::geteuid() == 0 ? "/var/lib/culvert" : state_directory_of_user();
   const std::string_view all = given;
   return std::string(all.substr(0, all.find(':')));
 }

@@ -36,7 +36,7 @@ void refuse_default_route_loop(const Config& config) {
 
 NetworkNamespace open_socket_namespace(const Config& config, const NetworkNamespace& device, const DeviceSetup& setup) {
   NetworkNamespace there = open_namespace(config.socket_namespace);
-  const bool is_main = setup.default_route_table == DeviceSetup{}.default_route_table;
+  const bool is_main = !setup.obtain && setup.default_route_table == DeviceSetup{}.default_route_table;
   if (is_main && device.identity() == there.identity()) refuse_default_route_loop(config);
   return there;
 }
@@ -47,10 +47,10 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
     : config_(std::move(config)),
       name_((check_cipher(config_, is_usable(config_.cipher.suite())), std::move(name))),
       setup_(std::move(setup)),
-      device_namespace_(open_namespace(config_.device_namespace)),
+      device_namespace_(setup_.obtain ? NetworkNamespace::current() : open_namespace(config_.device_namespace)),
       device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),
               config_.firewall_mark.value_or(0), config_.offloads, workers_of(config_)),
-      tun_(set_up_device(name_, config_, device_namespace_, setup_)),
+      tun_(setup_.obtain ? setup_.obtain() : set_up_device(name_, config_, device_namespace_, setup_)),
       endpoints_(io, device_),
       device_retry_(io) {
   device_.on_event = [this](const Event& event) { on_event(event); };
@@ -65,7 +65,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
   }
   device_.busy_poll = busy_poll_of(config_.busy_poll);
   if (!config_.busy_poll) device_.keep_awake();
-  device_.carry(&*tun_);
+  device_.carry(&*tun_, setup_.obtain ? config_.mtu : std::nullopt);
   follow({}, config_);
 }
 
@@ -200,6 +200,7 @@ void Tunnel::on_event(const Event& event) {
 
 void Tunnel::restore_tun() {
   tun_.reset();
+  if (setup_.obtain) return spdlog::error("the device was deleted; nothing goes through this tunnel any more");
   try {
     tun_.emplace(set_up_device(name_, config_, device_namespace_, setup_));
     device_.carry(&*tun_);

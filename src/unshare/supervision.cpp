@@ -142,6 +142,10 @@ int supervise(const Channel& parent, HeldSignals& signals, const std::vector<std
   return Program(parent, signals).run(argv, before_exec);
 }
 
+int handed_on(const ChannelMessage& message) noexcept {
+  return message.kind == kind_signal ? number_in(message.text) : 0;
+}
+
 SupervisedChild::SupervisedChild(UnsharedChild& child, HeldSignals& signals)
     : child_(child), signals_(signals), ready_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!ready_.is_open()) fail("watching a child");

@@ -33,7 +33,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual("", done.stdout)
 
     def test_refuses_what_it_does_not_know_with_a_status_of_its_own(self):
-        for words in (["run"], ["check"], ["--unknown"], ["genkey", "more"], ["show", "a", "b"], ["genkey", "--json"], ["run", "a", "b"], ["bridge"],
+        for words in (["run"], ["check"], ["--unknown"], ["genkey", "more"], ["show", "a", "b"], ["genkey", "--json"], ["run", "a", "b"], ["bridge"], ["exec"], ["exec", "no-command.conf"],
                       ["netns", "add"], ["netns", "pin", "1"], ["netns", "id"], ["netns", "list", "-n", ""], ["netns", "unknown"],
                       ["link", "up"], ["link", "bridge"], ["link", "bridge", "port"], ["link", "veth", "--mtu", "x"], ["link", "unknown"],
                       ["bridge", "attach", "--nic", "eth0"], ["bridge", "detach"], ["bridge", "attach", "--nic", "a", "--bridge", "b", "--confirm", "x"]):
@@ -43,7 +43,7 @@ class CommandLine(unittest.TestCase):
                 self.assertNotEqual("", done.stderr)
 
     def test_helps(self):
-        for words in (["--help"], ["run", "--help"], ["check", "-h"], ["show", "--help"], ["bridge", "--help"],
+        for words in (["--help"], ["run", "--help"], ["exec", "--help"], ["check", "-h"], ["show", "--help"], ["bridge", "--help"],
                       ["bridge", "attach", "--help"], ["bridge", "confirm", "--help"], ["bridge", "detach", "--help"],
                       ["bridge", "restore", "--help"], ["bridge", "status", "--help"], ["genkey", "--help"], ["netns", "--help"],
                       ["netns", "exec", "--help"], ["netns", "pin", "--help"], ["link", "--help"], ["link", "veth", "--help"],

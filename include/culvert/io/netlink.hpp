@@ -60,6 +60,13 @@ struct Route {
   friend auto operator<=>(const Route&, const Route&) = default;
 };
 
+/// A route and all interfaces it may lead through; none for one that leads nowhere.
+struct RouteHops {
+  Prefix destination;
+  std::uint32_t table = 0;
+  std::vector<std::uint32_t> interfaces;
+};
+
 /// A rule that sends lookups to a routing table, as `ip rule add [not fwmark MARK] table TABLE pref PRIORITY
 /// [suppress_prefixlength LENGTH]` makes it.
 struct RoutingRule {
@@ -99,6 +106,9 @@ class Netlink {
   [[nodiscard]] std::vector<std::pair<std::uint32_t, Prefix>> all_addresses();
   /// Routes whose (only) device is the interface, of all tables but local.
   [[nodiscard]] std::vector<Route> routes(std::uint32_t index);
+
+  /// All routes of all tables, of either family.
+  [[nodiscard]] std::vector<RouteHops> all_routes();
 
   /// One more, also when there is one like it.
   void add_rule(const RoutingRule& rule);

@@ -43,6 +43,10 @@ class TunDevice {
   /// Takes over a descriptor that somebody attached to a TUN device already, with IFF_NO_PI (which cannot be checked)
   /// and without IFF_VNET_HDR. Throws std::system_error if it is none.
   static TunDevice adopt(UniqueFd fd);
+  /// What another process needs to have the same device, also from another network namespace; descriptors of this one.
+  [[nodiscard]] std::vector<int> descriptors() const;
+  /// The device of create() in another process, whose descriptors() these are. Throws std::system_error if they are not.
+  static TunDevice assemble(std::vector<UniqueFd> descriptors);
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] DeviceLayer layer() const noexcept { return layer_; }

@@ -65,8 +65,9 @@ class Device {
   [[nodiscard]] Result<void> apply(DeviceChange&& change);
 
   /// Carries frames of `tun` from now on and follows its MTU, also into other namespaces; null: of none. It outlives
-  /// this choice. Throws std::system_error.
-  void carry(TunDevice* tun);
+  /// this choice. `mtu` is what counts where this process may not look into the device's namespace. Throws
+  /// std::system_error.
+  void carry(TunDevice* tun, std::optional<std::uint32_t> mtu = std::nullopt);
 
   /// For as long as the result lives no packet is decided about.
   [[nodiscard]] SharedEngine::Turn engine() noexcept { return engine_.take(); }
@@ -106,6 +107,7 @@ class Device {
   Worker worker_;
   RouteFollower routes_;
   TunDevice* tun_ = nullptr;
+  std::optional<std::uint32_t> known_mtu_;
   std::optional<WorkerPool> helpers_;
   DropCounters lost_by_former_helpers_;
   std::atomic<bool> is_notified_ = false;

@@ -20,6 +20,9 @@ struct DeviceSetup {
   std::uint32_t default_route_table = 254;  ///< where AllowedIPs of length 0 go with Table = auto
   /// Told what comes next, before each step; what it throws ends the set-up.
   std::function<void(std::string_view)> before_step;
+  /// Of a Tunnel whose device another process makes, in a network namespace that only that one may enter: asked for
+  /// the device, set up as config says, when the sockets are bound.
+  std::function<TunDevice()> obtain;
 };
 
 /// Creates device `name` in namespace `where`, gives it what `config` says, and sets it up. Throws std::system_error;

@@ -11,7 +11,8 @@
 
 namespace culvert {
 
-/// Where the program keeps what outlives it: $STATE_DIRECTORY, or /var/lib/culvert.
+/// Where the program keeps what outlives it: $STATE_DIRECTORY, or /var/lib/culvert; an ordinary user's is in
+/// $XDG_STATE_HOME, or ~/.local/state.
 [[nodiscard]] std::string state_directory();
 
 /// A clock that was once far ahead leaves timestamps at our peers that a corrected clock would take years to pass

@@ -25,6 +25,10 @@ inline constexpr int status_not_found = 127;
 [[nodiscard]] int supervise(const Channel& parent, HeldSignals& signals, const std::vector<std::string>& argv,
                             const std::function<void()>& before_exec = {});
 
+/// The number of the signal that the parent's half hands on with a message before there is a program; 0 for a message
+/// of another kind.
+[[nodiscard]] int handed_on(const ChannelMessage& message) noexcept;
+
 /// The parent's half: hands the signals it gets on to the program, except for those that the terminal has sent to the
 /// program, too, and stops when the program stops, so that the shell sees what it would without us in between.
 class SupervisedChild {

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "support/captured_log.hpp"
+#include "support/ordinary_user.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace culvert {
@@ -232,6 +233,17 @@ TEST(TimestampStore, makes_the_directory_but_not_its_parents) {
   { TimestampStore(key, directory.file("a/b")).save(later); }
   EXPECT_FALSE(std::filesystem::exists(directory.file("a")));
   EXPECT_THAT(log.text(), ::testing::HasSubstr("creating"));
+}
+
+TEST(StateDirectory, of_an_ordinary_user_is_at_his_home) {
+  test::as_ordinary_user([] {
+    ::unsetenv("STATE_DIRECTORY");
+    ::unsetenv("XDG_STATE_HOME");
+    ::setenv("HOME", "/home/somebody", 1);
+    EXPECT_EQ(state_directory(), "/home/somebody/.local/state/culvert");
+    ::setenv("XDG_STATE_HOME", "/srv/state", 1);
+    EXPECT_EQ(state_directory(), "/srv/state/culvert");
+  });
 }
 
 TEST(StateDirectory, is_what_systemd_says_or_the_usual_one) {

@@ -1,0 +1,79 @@
+// culvert exec: one command behind a tunnel.
+#include "exec_command.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <stdexcept>
+
+#include "core_dumps.hpp"
+#include "culvert/config/config_file.hpp"
+#include "culvert/exec/behind_tunnel.hpp"
+#include "culvert/quick/advice.hpp"
+#include "culvert/runtime/log.hpp"
+#include "culvert/runtime/timestamp_store.hpp"
+
+namespace culvert {
+namespace {
+
+constexpr int status_failed = 125;
+constexpr const char* plain_name = "tun0";
+
+/// A file need not have a name that fits a device: nobody outside sees it.
+std::string name_for(const std::string& path) {
+  try {
+    return device_name_of(path);
+  } catch (const ConfigError&) {
+    return plain_name;
+  }
+}
+
+/// An ordinary user need not have the folders that his state directory is to lie in; without them he is told so later.
+void make_parents_of(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+}
+
+}  // namespace
+
+ExecCommand::ExecCommand(CLI::App& app) {
+  exec_ = app.add_subcommand("exec", "Run a command whose only way out is the tunnel of a config file");
+  exec_->add_option("FILE", file_, "wg-quick file, or NAME as for run")->required();
+  exec_->add_option("COMMAND", command_, "the command with its arguments, after --");
+  exec_->add_flag("--verify", does_verify_,
+                  "look for leaks first, from inside and (as root) from outside; no command: only that");
+  exec_->add_option("--verify-seconds", seconds_, "for how long (1)")->check(CLI::Range(0.0, 3600.0))->type_name("");
+  exec_->footer(
+      "Example: culvert exec site-a -- curl https://example.net. Needs no root: see README.\n"
+      "Exit status: the command's; 125 culvert failed, 126 the command cannot be run, 127 there is none, 128 + N "
+      "signal N ended it.");
+}
+
+int ExecCommand::run() {
+  try {
+    if (command_.empty() && !does_verify_) {
+      std::fputs("culvert: name a command after --, as in: culvert exec site-a -- ping 10.9.0.1\n", stderr);
+      return 2;
+    }
+    if (!std::getenv("LOG_LEVEL")) spdlog::set_level(spdlog::level::warn);
+    const std::string path = config_path_of(file_);
+    Config config = read_config_file(path);
+    for (const std::string& warning : adapt_to_own_namespace(config)) spdlog::warn("{}", warning);
+    if (::geteuid() != 0) make_parents_of(state_directory());
+    BehindTunnelOptions options;
+    if (does_verify_) options.verify = std::chrono::milliseconds(static_cast<long long>(seconds_ * 1000));
+    // The command's output stays its own.
+    std::FILE* const output = command_.empty() ? stdout : stderr;
+    options.say = [output](const std::string& line) { std::fprintf(output, "%s\n", printable(line).c_str()); };
+    options.before_exec = restore_core_limit;
+    return run_behind_tunnel(std::move(config), name_for(path), command_, options);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
+    return status_failed;
+  }
+}
+
+}  // namespace culvert

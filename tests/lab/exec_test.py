@@ -1,0 +1,474 @@
+#!/usr/bin/env python3
+"""One program behind the tunnel: `culvert exec`, by root and by an ordinary user.
+
+      host-a                                                        host-b
+    ┌──────────────────────────────────────────────┐              ┌──────────────────────────┐
+    │ culvert exec: the UDP socket                 │              │ site-b  10.9.0.2         │
+    │   ┌────────────────────────────────────────┐ │ 10.0.0.0/24  │         fd09::2          │
+    │   │ a namespace without a name             │ │ fd00::/64    │                          │
+    │   │ the command, lo, wg0 10.9.0.1 fd09::1  │ │   uplink .1 ─┼─ uplink .2               │
+    │   └────────────────────────────────────────┘ │              │  lo 203.0.113.1, fd55::1 │
+    └──────────────────────────────────────────────┘              └──────────────────────────┘
+
+Everything of the command's goes to host-b, in the tunnel; the captures at host-a's uplink are the proof of that.
+"""
+
+import json
+import os
+import pathlib
+import pty
+import select
+import signal
+import socket
+import statistics
+import subprocess
+import threading
+import time
+
+from lab import LabError, run, wait_until
+from probes import Capture
+from scenario import Scenario, main
+from sites import Culvert, culvert_binary, introduce
+
+NOBODY = 65534
+FAILED, NOT_RUNNABLE, NOT_FOUND = 125, 126, 127
+ABROAD = ("203.0.113.1", "fd55::1")
+
+
+class Exec(Culvert):
+    """A file for `culvert exec`, to be run at a host by root or, with `user`, by somebody else."""
+
+    user = None
+
+    def write_config(self, text=None):
+        path = super().write_config(text)
+        if self.user is not None:
+            os.chown(path, self.user, self.user)
+        return path
+
+    def words(self, *command, options=()):
+        self.write_config()
+        return [culvert_binary(), "exec", *options, self.config_path, *(["--", *command] if command else [])]
+
+    def _inside(self, words):
+        become = [] if self.user is None else ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--inh-caps=-all",
+                                               "--bounding-set=-all"]
+        return self.host.inside(*become, *words)
+
+    def call(self, *command, options=(), check=False, timeout=60, **others):
+        """Runs it to its end."""
+        return subprocess.run(self._inside(self.words(*command, options=options)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout, check=check, **others)
+
+    def begin(self, *command, options=(), log=None):
+        """Starts it; the lab ends it."""
+        return self.lab.start(*self._inside(self.words(*command, options=options)), log=log)
+
+
+def children_of(pid):
+    return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def all_processes():
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+
+
+class Scene(Scenario):
+    """host-a with an uplink and a default route, host-b with the tunnel's other end and what lies behind it."""
+
+    user = None
+
+    def setUp(self):
+        super().setUp()
+        if self.user is not None:
+            self.let_everybody_make_devices()
+        self.host_a, self.host_b = self.two_hosts()
+        self.host_a.ip("route", "add", "default", "via", "10.0.0.2")
+        for address in ABROAD:
+            self.host_b.ip("address", "add", address, "dev", "lo")
+        self.a = Exec(self.host_a, "wg0", ["10.9.0.1/24", "fd09::1/64"], port=0)
+        self.a.user = self.user
+        self.b = Culvert(self.host_b, "site-b", ["10.9.0.2/24", "fd09::2/64"])
+        introduce(self.a, self.b, right_at="10.0.0.2")
+        self.a.peers[0].allowed_ips = ["0.0.0.0/0", "::/0"]
+        self.lab.folder.chmod(0o755)
+        self.b.start()
+        self.before = self.state()
+
+    def let_everybody_make_devices(self):
+        if os.getuid() != 0 or not pathlib.Path("/proc/self/uid_map").read_text(encoding="ascii").split()[2].startswith("429496"):
+            self.skipTest("only the machine's root can become somebody else")
+        if not os.path.ismount("/dev/net"):
+            run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/dev/net")
+            run("mknod", "-m", "666", "/dev/net/tun", "c", "10", "200")
+
+    def state(self):
+        files = sorted(str(path) for path in pathlib.Path("/run").rglob("*") if self.lab.folder not in (path, *path.parents))
+        return self.host_a.state(), files, pathlib.Path("/proc/self/mountinfo").read_text(encoding="ascii")
+
+    def assert_undone(self):
+        """Links, routes, files, mounts and processes are as before."""
+        self.assertEqual(self.before, self.state())
+
+    def marker_leaks(self, *command, marker, **options):
+        """Whether `marker` is seen in the clear on host-a's links while a command runs, and what the command did."""
+        with Capture(self.host_a, "uplink", [marker], keep=False) as capture:
+            done = self.a.call(*command, **options)
+        return capture.contains(marker), done
+
+
+class Command:
+    """What holds for root as for an ordinary user."""
+
+    def test_reaches_what_lies_behind_the_tunnel_and_nothing_leaves_in_the_clear(self):
+        marker = os.urandom(12).hex()
+        script = f"for a in {' '.join(ABROAD)} 10.0.0.2 10.0.0.1 10.77.0.1; do echo {marker} > /dev/udp/$a/9 || true; done; ping -c 1 -W 30 {ABROAD[0]}"
+        leaks, done = self.marker_leaks("bash", "-c", script, marker=marker.encode())
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertFalse(leaks)
+        self.assert_undone()
+
+    def test_has_nothing_but_lo_and_the_device(self):
+        links = json.loads(self.a.call("ip", "-j", "address", check=True).stdout)
+        self.assertEqual({"lo", "wg0"}, {link["ifname"] for link in links})
+        addresses = {f"{a['local']}/{a['prefixlen']}" for link in links if link["ifname"] == "wg0" for a in link["addr_info"] if a["scope"] == "global"}
+        self.assertEqual({"10.9.0.1/24", "fd09::1/64"}, addresses)
+        routes = self.a.call("sh", "-c", "ip route; ip -6 route", check=True).stdout
+        self.assertEqual([], [line for line in routes.splitlines() if "dev wg0" not in line and "dev lo" not in line])
+        self.assertIn("default dev wg0", routes)
+
+    def test_ends_with_the_status_of_the_command(self):
+        self.assertEqual(0, self.a.call("true").returncode)
+        self.assertEqual(37, self.a.call("sh", "-c", "exit 37").returncode)
+        self.assertEqual(128 + signal.SIGUSR1, self.a.call("sh", "-c", "kill -USR1 $$").returncode)
+        missing = self.a.call("no-such-program", env={**os.environ, "PATH": "/usr/bin"})
+        self.assertEqual((NOT_FOUND, True), (missing.returncode, "no-such-program" in missing.stderr))
+        refused = self.a.call("/etc/passwd")
+        self.assertEqual((NOT_RUNNABLE, True), (refused.returncode, "/etc/passwd" in refused.stderr))
+        self.assert_undone()
+
+    def test_is_handed_signals(self):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            process = self.a.begin("sh", "-c", "trap 'exit 9' TERM HUP INT QUIT; echo ready; while :; do sleep 0.05; done")
+            wait_until(lambda p=process: "ready" in p.output, what="the command")
+            self.assertEqual(9, process.end(number), signal.Signals(number).name)
+        self.assert_undone()
+
+    def test_is_the_user_who_started_it_where_he_was_with_what_he_had(self):
+        done = self.a.call("sh", "-c", "id -u; pwd; echo $GREETING; umask; ulimit -c", env={**os.environ, "GREETING": "hello"}, cwd="/usr", check=True)
+        limit = self.host_a.run(*(["setpriv", f"--reuid={self.user}"] if self.user else []), "sh", "-c", "umask; ulimit -c").split()
+        self.assertEqual([str(self.user or 0), "/usr", "hello", *limit], done.stdout.split())
+
+    def test_leaves_nobody_behind(self):
+        process = self.a.begin("sh", "-c", "(trap '' HUP TERM; setsid sleep 4000 &) ; (sleep 4000 & ) & sleep 0.2")
+        self.assertEqual(0, process.wait())
+        self.assertEqual("", run("pgrep", "-f", "sleep 4000", check=False).stdout)
+        self.assert_undone()
+
+    def test_ends_with_either_of_our_processes(self):
+        for victim in ("parent", "child"):
+            marker = os.urandom(12).hex()
+            process = self.a.begin("bash", "-c", f"echo ready; while :; do echo {marker} > /dev/udp/{ABROAD[0]}/9; sleep 0.01; done & sleep 4001")
+            wait_until(lambda p=process: "ready" in p.output, what="the command")
+            with Capture(self.host_a, "uplink", [marker.encode()], keep=False) as capture:
+                pid = process.pid if victim == "parent" else children_of(process.pid)[0]
+                os.kill(pid, signal.SIGKILL)
+                process.popen.wait()
+                wait_until(lambda: not run("pgrep", "-f", "sleep 4001", check=False).stdout, what="the end of the command")
+                wait_until(lambda m=marker: not run("pgrep", "-f", m, check=False).stdout, what="the end of its children")
+            self.assertFalse(capture.contains(marker.encode()))
+            self.assertEqual(-signal.SIGKILL if victim == "parent" else 128 + signal.SIGKILL, process.popen.returncode)
+            self.assert_undone()
+
+    def test_never_falls_back_to_the_uplink_when_the_other_end_is_silent(self):
+        self.b.kill()
+        marker = os.urandom(12).hex()
+        leaks, done = self.marker_leaks("bash", "-c", f"for i in 1 2 3 4 5; do echo {marker} > /dev/udp/{ABROAD[0]}/9; sleep 0.1; done; exit 3",
+                                        marker=marker.encode())
+        self.assertEqual(3, done.returncode)
+        self.assertFalse(leaks)
+
+    def test_asks_the_files_name_servers_and_nobody_else(self):
+        self.a.interface_lines = ["DNS = 10.9.0.53, fd09::53, example.org"]
+        done = self.a.call("cat", "/etc/resolv.conf", check=True)
+        self.assertEqual(["nameserver 10.9.0.53", "nameserver fd09::53", "search example.org"], done.stdout.splitlines()[1:])
+        self.assertIn("hosts: files dns\n", self.a.call("cat", "/etc/nsswitch.conf", check=True).stdout)
+        before = pathlib.Path("/etc/resolv.conf").read_bytes()
+        self.assertNotIn(b"10.9.0.53", before)
+        # Not even by writing to it.
+        self.a.call("sh", "-c", "echo nameserver 10.0.0.2 > /etc/resolv.conf")
+        self.assertEqual(before, pathlib.Path("/etc/resolv.conf").read_bytes())
+
+    def test_cannot_ask_daemons_of_the_host_for_names(self):
+        listeners = []
+        for path in ("/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve", "/run/avahi-daemon/socket"):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self.addCleanup(lambda p=path: os.path.exists(p) and os.unlink(p))
+            listener = socket.socket(socket.AF_UNIX)
+            self.addCleanup(listener.close)
+            listener.bind(path)
+            listener.listen()
+            os.chmod(path, 0o777)
+            listeners.append(path)
+            ask = f"import socket; socket.socket(socket.AF_UNIX).connect({path!r})"
+            self.assertEqual(0, subprocess.run(["python3", "-c", ask], check=False).returncode, "outside it is there")
+            self.assertEqual(1, self.a.call("python3", "-c", ask).returncode, path)
+
+    def test_sees_its_own_processes_and_links_alone(self):
+        done = self.a.call("sh", "-c", "ls /sys/class/net; echo; ls -d /proc/[0-9]* | wc -l", check=True)
+        links, _, processes = done.stdout.partition("\n\n")
+        self.assertEqual({"lo", "wg0"}, set(links.split()))
+        self.assertLess(int(processes), 6)
+
+    def test_begins_within_300_ms(self):
+        """From the start to the first byte of an answer through the tunnel: connect, and one byte back."""
+        with self.host_b.entered():
+            server = socket.create_server((ABROAD[0], 8080))
+        self.addCleanup(server.close)
+
+        def serve():
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                client.sendall(b"x")
+                client.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        seconds = []
+        for _ in range(20):
+            time.sleep(0.05)  # No faster than a peer takes handshakes of one key.
+            began = time.monotonic()
+            done = self.a.call("bash", "-c", f"exec 3<>/dev/tcp/{ABROAD[0]}/8080; read -rn1 -u3 byte; echo $byte; echo $EPOCHREALTIME")
+            self.assertEqual("x", done.stdout.split()[0], done.stderr)
+            seconds.append(float(done.stdout.split()[1]) - (time.time() - (time.monotonic() - began)))
+        print(f"start to first byte as {'root' if self.user is None else 'an ordinary user'}: median of {len(seconds)} "
+              f"{statistics.median(seconds) * 1000:.0f} ms, longest {max(seconds) * 1000:.0f} ms", flush=True)
+        self.assertLess(statistics.median(seconds), 10)
+        self.assert_undone()
+
+
+class AsRoot(Command, Scene):
+    user = None
+
+
+class AsOrdinaryUser(Command, Scene):
+    user = NOBODY
+
+    def test_row_19_without_root_everything_that_a_user_namespace_allows(self):
+        done = self.a.call("sh", "-c", f"ping -c 1 -W 30 {ABROAD[0]} > /dev/null && grep CapEff /proc/self/status && id -u", check=True)
+        self.assertEqual(["CapEff:", "0000000000000000", str(NOBODY)], done.stdout.split())
+
+    def test_cannot_change_what_leads_to_the_tunnel(self):
+        for words in (("ip", "link", "set", "wg0", "down"), ("ip", "route", "add", "10.1.0.0/16", "dev", "lo"), ("umount", "/etc/resolv.conf")):
+            self.assertNotEqual(0, self.a.call(*words).returncode, words)
+
+
+class Terminal(Scene):
+    """A shell with job control at a terminal, and the command in its foreground."""
+
+    def setUp(self):
+        super().setUp()
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            words = self.host_a.inside("bash", "--norc", "--noprofile", "-i")
+            os.execvpe(words[0], words, {**os.environ, "PS1": "prompt> ", "TERM": "dumb"})
+        self.addCleanup(self.end_shell)
+        self.said = ""
+        self.exec_line = " ".join(map(str, self.a.words()))
+        self.await_text("prompt> ")
+
+    def end_shell(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.terminal)
+
+    def type(self, text):
+        self.said = ""
+        os.write(self.terminal, text.encode())
+
+    def await_text(self, text):
+        def is_there():
+            while select.select([self.terminal], [], [], 0)[0]:
+                self.said += os.read(self.terminal, 4096).decode(errors="replace")
+            return text in self.said
+        try:
+            wait_until(is_there, what=repr(text))
+        except LabError as error:
+            raise LabError(f"{error}; the terminal says {self.said!r}") from None
+
+    def test_ctrl_c_ends_the_command_and_all_of_culvert(self):
+        self.type(f"{self.exec_line} -- sleep 4002; echo status=$((1000+$?))\n")
+        wait_until(lambda: run("pgrep", "-x", "sleep", check=False).stdout, what="the command")
+        self.type("\x03")
+        # The rest of the line does not run when the shell takes the command for interrupted; it may take it for ended.
+        self.await_text("prompt> ")
+        self.assertEqual("", run("pgrep", "-f", "sleep 4002", check=False).stdout)
+
+    def test_ctrl_c_is_the_commands_to_handle_and_comes_once(self):
+        script = "trap \"echo caught\" INT; echo ready; for i in 1 2 3; do sleep 1; done; exit 4"
+        self.type(f"{self.exec_line} -- bash -c '{script}'; echo status=$((1000+$?))\n")
+        self.await_text("\nready")
+        self.type("\x03")
+        self.await_text("status=1004")
+        self.assertEqual(1, self.said.count("caught"), self.said)
+
+    def test_ctrl_z_stops_it_and_fg_goes_on(self):
+        self.type(f"{self.exec_line} -- bash -c 'echo ready; read word; echo got $word; exit 5'; echo status=$((1000+$?))\n")
+        self.await_text("\nready")
+        self.type("\x1a")
+        self.await_text("Stopped")
+        self.await_text("prompt> ")
+        self.type("fg\n")
+        self.type("something\n")
+        self.await_text("got something")
+        self.type("echo status=$((1000+$?))\n")
+        self.await_text("status=1005")
+
+    def test_an_interactive_shell_has_job_control(self):
+        self.type(f"PS1=inside\\>\\  {self.exec_line} -- bash --norc --noprofile -i\n")
+        self.await_text("inside> ")
+        self.type("sleep 4003\n")
+        wait_until(lambda: run("pgrep", "-f", "sleep 4003", check=False).stdout, what="the command")
+        self.type("\x1a")
+        self.await_text("Stopped")
+        self.type("fg\n")
+        self.await_text("sleep 4003")
+        self.type("\x03")
+        self.await_text("inside> ")
+        self.type("exit 6\n")
+        self.await_text("prompt> ")
+        self.type("echo status=$((1000+$?))\n")
+        self.await_text("status=1006")
+
+
+class Verify(Scene):
+    """`--verify`, which must find nothing where there is nothing, and something where there is."""
+
+    def rogue_routes(self):
+        """What a DHCP server on the uplink could put into the host's table (option 121), and more specific ones."""
+        for prefix in ("0.0.0.0/1", "128.0.0.0/1", "203.0.113.0/25", "203.0.113.1/32", "10.9.0.2/32", "192.0.2.0/24"):
+            self.host_a.ip("route", "replace", prefix, "via", "10.0.0.2")
+        for prefix in ("2000::/4", "fd55::1/128", "fd09::2/128"):
+            self.host_a.ip("-6", "route", "replace", prefix, "via", "fd00::2")
+
+    def assert_tight(self, done):
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn("verified from inside", done.stdout)
+        self.assertIn("verified from outside", done.stdout)
+        self.assertNotIn("LEAK", done.stdout)
+
+    def test_finds_no_leak_where_there_is_none(self):
+        self.assert_tight(self.a.call(options=["--verify"]))
+        self.assert_undone()
+
+    def test_finds_no_leak_with_rogue_routes_on_the_uplink(self):
+        self.rogue_routes()
+        self.assert_tight(self.a.call(options=["--verify"]))
+
+    def test_nothing_leaks_when_rogue_routes_come_while_the_command_runs(self):
+        marker = os.urandom(12).hex()
+        send = f"for a in {' '.join(ABROAD)} 10.9.0.2 192.0.2.7; do echo {marker} > /dev/udp/$a/9 || true; done; sleep 0.02"
+        with Capture(self.host_a, "uplink", [marker.encode()], keep=False) as capture:
+            process = self.a.begin("bash", "-c", f"echo ready; while :; do {send}; done")
+            wait_until(lambda: "ready" in process.output, what="the command")
+            self.rogue_routes()
+            before = capture.bytes
+            wait_until(lambda: capture.bytes > before + 4000, what="ciphertext")
+            self.assertEqual(128 + signal.SIGTERM, process.end())
+        self.assertFalse(capture.contains(marker.encode()))
+
+    def test_lets_the_command_run_when_there_is_no_leak(self):
+        done = self.a.call("echo", "ran", options=["--verify", "--verify-seconds", "0"])
+        self.assertEqual((0, "ran\n"), (done.returncode, done.stdout))
+        self.assertIn("verified from outside", done.stderr)
+
+    def test_finds_a_link_that_leads_out_and_does_not_run_the_command(self):
+        """Somebody with the right to do so moves a link into the namespace while it is verified."""
+        process = self.a.begin("echo", "ran", options=["--verify", "--verify-seconds", "6"])
+        inside = wait_until(lambda: children_of(process.pid), what="the child")[0]
+        wait_until(lambda: run("nsenter", f"--net=/proc/{inside}/ns/net", "ip", "link", "show", "dev", "wg0", check=False).returncode == 0, what="the device")
+        self.host_a.ip("link", "add", "leak0", "type", "veth", "peer", "name", "leak1")
+        self.host_a.ip("link", "set", "leak0", "netns", inside)
+        self.host_a.ip("link", "set", "leak1", "up")
+        for words in (("link", "set", "leak0", "up"), ("address", "add", "10.66.0.1/24", "dev", "leak0"), ("route", "add", "203.0.113.0/24", "dev", "leak0")):
+            run("nsenter", f"--net=/proc/{inside}/ns/net", "ip", *words)
+        self.assertEqual(FAILED, process.wait(60))
+        self.assertNotIn("ran\n", process.output)
+        self.assertIn("LEAK, seen from inside: there is a link leak0", process.output)
+        self.assertIn("LEAK, seen from inside: route 203.0.113.0/24", process.output)
+        self.assertRegex(process.output, "LEAK, seen from outside: .* on .*leak1")
+
+    def test_finds_that_cipher_none_hides_nothing(self):
+        for site in (self.a, self.b):
+            site.interface_lines = ["Cipher = none", "Insecure = yes"]
+        self.b.stop()
+        self.b.start()
+        done = self.a.call("ping", "-c", "1", "-W", "5", ABROAD[0], options=["--verify"])
+        self.assertEqual(FAILED, done.returncode, done.stderr)
+        self.assertRegex(done.stderr, "LEAK, seen from outside: .* on uplink")
+
+
+class Refusals(Scene):
+    """What cannot be is said, with what to do, and nothing is left."""
+
+    user = NOBODY
+
+    def fails_with(self, *said, done=None):
+        done = done or self.a.call("true")
+        self.assertEqual(FAILED, done.returncode, done.stderr)
+        for words in said:
+            self.assertIn(words, done.stderr)
+        self.assert_undone()
+
+    def test_verification_without_the_right_to_listen_says_so(self):
+        done = self.a.call(options=["--verify"], check=True)
+        self.assertIn("verified from inside", done.stdout)
+        self.assertIn("not verified from outside: listening on links needs root", done.stdout)
+
+    def test_no_tun_device_file(self):
+        os.rename("/dev/net/tun", "/dev/net/elsewhere")
+        self.addCleanup(os.rename, "/dev/net/elsewhere", "/dev/net/tun")
+        self.fails_with("/dev/net/tun", "modprobe tun")
+
+    def test_no_right_to_the_tun_device_file(self):
+        os.chmod("/dev/net/tun", 0o600)
+        self.addCleanup(os.chmod, "/dev/net/tun", 0o666)
+        self.fails_with("/dev/net/tun", "allow this user to read and write")
+
+    def test_no_user_namespaces(self):
+        # The limit is of the user namespace that this makes, and so nobody else's.
+        self.a.user = None
+        words = self.a.words("true")
+        script = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all \"$@\""
+        done = self.host_a.run("unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", *words, check=False)
+        self.fails_with("cannot make new namespaces", "sysctl user.max_user_namespaces", done=done)
+
+    def test_no_network_namespaces(self):
+        self.a.user = None
+        words = self.a.words("true")
+        script = "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\""
+        done = self.host_a.run("unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", *words, check=False)
+        self.fails_with("cannot make new namespaces", "sysctl user.max_net_namespaces", done=done)
+
+    def test_a_taken_port(self):
+        with self.host_a.entered():
+            taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            taken.bind(("0.0.0.0", 51999))
+        self.a.port = 51999
+        with taken:
+            self.fails_with("51999")
+
+    def test_a_file_that_goes_elsewhere(self):
+        self.a.interface_lines = ["Namespace = blue"]
+        self.fails_with("Namespace = blue", "culvert up")
+
+    def test_a_route_that_cannot_be(self):
+        self.a.addresses = ["10.9.0.1/24"]
+        self.a.mtu = 1000
+        self.fails_with("::/0")
+
+
+if __name__ == "__main__":
+    main()
