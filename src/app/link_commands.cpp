@@ -9,6 +9,7 @@
 #include "culvert/base/printable.hpp"
 #include "culvert/netns/link_setup.hpp"
 #include "culvert/netns/veth_peer.hpp"
+#include "link_report.hpp"
 
 namespace culvert {
 namespace {
@@ -24,80 +25,6 @@ struct EndWords {
     if (colon + 1 == word.size()) throw std::invalid_argument("'" + word + "': a namespace must follow the colon");
     return {word.substr(0, colon), word.substr(colon + 1)};
   }
-};
-
-std::string upper_case(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return text;
-}
-
-/// Links of a namespace with their addresses, ready to be printed.
-class Report {
- public:
-  explicit Report(const NetworkNamespace& space) : netlink_(netlink_in(space)), links_(netlink_.interfaces()) {
-    std::ranges::sort(links_, {}, [](const InterfaceFacts& link) { return link.name.index; });
-  }
-
-  [[nodiscard]] const std::vector<InterfaceFacts>& links() const { return links_; }
-  [[nodiscard]] std::vector<BridgePort> ports() { return netlink_.bridge_ports(); }
-  [[nodiscard]] const InterfaceFacts* find(std::uint32_t index) const {
-    const auto found = std::ranges::find(links_, index, [](const InterfaceFacts& link) { return link.name.index; });
-    return found == links_.end() ? nullptr : &*found;
-  }
-
-  std::string line_about(const InterfaceFacts& link) {
-    std::string line =
-        std::to_string(link.name.index) + ": " + printable(link.name.name) + ": " + (link.is_up ? "up" : "down") +
-        (link.is_up && link.state != "up" ? " (" + link.state + ")" : "") + ", mtu " + std::to_string(link.mtu);
-    if (!link.kind.empty()) line += ", " + link.kind;
-    if (link.other != 0) line += " " + words_about_other(link);
-    if (!link.mac.is_zero()) line += ", " + link.mac.to_string();
-    if (const InterfaceFacts* const master = find(link.master)) line += ", port of " + printable(master->name.name);
-    for (const Prefix& address : netlink_.addresses(link.name.index)) line += ", " + address.to_string();
-    return line;
-  }
-
-  // Members as `ip -j address` has them.
-  boost::json::object object_about(const InterfaceFacts& link) {
-    boost::json::object object;
-    object["ifindex"] = link.name.index;
-    object["ifname"] = link.name.name;
-    object["mtu"] = link.mtu;
-    object["up"] = link.is_up;
-    object["operstate"] = upper_case(link.state);
-    if (!link.kind.empty()) object["linkinfo"] = boost::json::object{{"info_kind", link.kind}};
-    if (!link.mac.is_zero()) object["address"] = link.mac.to_string();
-    if (const InterfaceFacts* const master = find(link.master)) object["master"] = master->name.name;
-    if (link.other != 0) object["link_index"] = link.other;
-    if (link.other_namespace) object["link_netnsid"] = *link.other_namespace;
-    object["addr_info"] = addresses_of(link);
-    return object;
-  }
-
-  boost::json::array addresses_of(const InterfaceFacts& link) {
-    boost::json::array array;
-    for (const Prefix& prefix : netlink_.addresses(link.name.index)) {
-      array.push_back(boost::json::object{{"family", prefix.address.is_v4() ? "inet" : "inet6"},
-                                          {"local", prefix.address.to_string()},
-                                          {"prefixlen", prefix.length}});
-    }
-    return array;
-  }
-
- private:
-  std::string words_about_other(const InterfaceFacts& link) const {
-    const std::string word = link.kind == "veth" ? "to " : "on ";
-    if (link.other_namespace) {
-      return word + "interface " + std::to_string(link.other) + " in namespace number " +
-             std::to_string(*link.other_namespace);
-    }
-    const InterfaceFacts* const other = find(link.other);
-    return word + (other != nullptr ? printable(other->name.name) : "interface " + std::to_string(link.other));
-  }
-
-  Netlink netlink_;
-  std::vector<InterfaceFacts> links_;
 };
 
 std::string place_of(const std::string& space) {
@@ -251,31 +178,16 @@ int LinkCommands::bridge_show() const {
     Netlink netlink = netlink_in(space);
     require_bridge(netlink, space, name_);
   }
-  Report report(space);
-  const std::vector<BridgePort> ports = report.ports();
+  LinkReport report(space);
   boost::json::array array;
   for (const InterfaceFacts& bridge : report.links()) {
     if (bridge.kind != "bridge" || (!name_.empty() && bridge.name.name != name_)) continue;
-    boost::json::array ports_array;
-    std::string lines;
-    for (const BridgePort& port : ports) {
-      const InterfaceFacts* const link = report.find(port.index);
-      if (port.bridge != bridge.name.index || link == nullptr) continue;
-      const std::string state(word_for(port.state));
-      ports_array.push_back(boost::json::object{{"ifindex", port.index},
-                                                {"ifname", link->name.name},
-                                                {"state", state},
-                                                {"priority", port.priority},
-                                                {"cost", port.cost}});
-      lines += "  " + std::to_string(port.index) + ": " + printable(link->name.name) + ": " + state + ", priority " +
-               std::to_string(port.priority) + ", cost " + std::to_string(port.cost) + "\n";
-    }
     if (as_json_) {
       boost::json::object object = report.object_about(bridge);
-      object["ports"] = std::move(ports_array);
+      object["ports"] = report.ports_of(bridge);
       array.push_back(std::move(object));
     } else {
-      std::printf("%s\n%s", report.line_about(bridge).c_str(), lines.c_str());
+      std::printf("%s\n%s", report.line_about(bridge).c_str(), report.lines_about_ports(bridge).c_str());
     }
   }
   if (as_json_) print_json(array);
@@ -330,7 +242,7 @@ int LinkCommands::show() const {
     Netlink netlink = netlink_in(space);
     require_interface(netlink, space, name_);
   }
-  Report report(space);
+  LinkReport report(space);
   boost::json::array array;
   for (const InterfaceFacts& link : report.links()) {
     if (!name_.empty() && link.name.name != name_) continue;

@@ -95,7 +95,9 @@ class NetnsCommands(CommandScenario):
                               (["sh", "-c", "kill -9 $$"], -9), (["no-such-command"], NOT_FOUND), (["/etc"], CANNOT_RUN),
                               ([], OWN_FAILURE)):
             with self.subTest(words=words):
-                self.assertEqual(status, self.try_culvert("netns", "exec", "blue", *words).returncode)
+                # A folder of PATH that is not for this user would count as a command that is not.
+                done = self.try_culvert("netns", "exec", "blue", *words, inside=["env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
+                self.assertEqual(status, done.returncode, done.stderr)
         self.assertEqual("-n --json --\n", self.culvert("netns", "exec", "blue", "printf", "%s %s %s\n", "-n", "--json", "--"))
         # Core files are allowed as they were outside.
         limit = run("sh", "-c", "ulimit -H -c")

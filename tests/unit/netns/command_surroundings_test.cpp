@@ -28,7 +28,7 @@ void with_blue(const std::function<void()>& body) {
   in_own_namespace([&] {
     ASSERT_EQ(::mount("tmpfs", "/run", "tmpfs", 0, nullptr), 0) << std::strerror(errno);
     output_of(
-        "cp -a /etc/hosts /etc/hostname /etc/passwd /run/ && mount -t tmpfs tmpfs /etc && cp -a /run/host* "
+        "cp /etc/hosts /etc/hostname /etc/passwd /run/ && mount -t tmpfs tmpfs /etc && cp /run/host* "
         "/run/passwd /etc/ && rm /run/host* /run/passwd && mkdir -p /etc/netns/blue");
     std::ofstream("/etc/netns/blue/hosts") << "10.1.1.1 blue\n";
     std::ofstream("/etc/netns/blue/hostname") << "blue\n";

@@ -1,0 +1,101 @@
+// Telling of links in words and as JSON.
+#include "link_report.hpp"
+
+#include <algorithm>
+
+#include "culvert/base/printable.hpp"
+
+namespace culvert {
+namespace {
+
+std::uint32_t index_of(const InterfaceFacts& link) {
+  return link.name.index;
+}
+
+std::string upper_case(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return text;
+}
+
+}  // namespace
+
+LinkReport::LinkReport(const NetworkNamespace& space) : netlink_(netlink_in(space)), links_(netlink_.interfaces()) {
+  std::ranges::sort(links_, {}, index_of);
+}
+
+const InterfaceFacts* LinkReport::find(std::uint32_t index) const {
+  const auto found = std::ranges::find(links_, index, index_of);
+  return found == links_.end() ? nullptr : &*found;
+}
+
+std::string LinkReport::words_about_other(const InterfaceFacts& link) const {
+  std::string words = link.kind == "veth" ? "to " : "on ";
+  const InterfaceFacts* const here = link.other_namespace ? nullptr : find(link.other);
+  words += here != nullptr ? printable(here->name.name) : "interface " + std::to_string(link.other);
+  if (link.other_namespace) words += " in namespace number " + std::to_string(*link.other_namespace);
+  return words;
+}
+
+std::string LinkReport::line_about(const InterfaceFacts& link) {
+  std::string line = std::to_string(link.name.index) + ": " + printable(link.name.name);
+  line += link.is_up ? ": up" : ": down";
+  if (link.is_up && link.state != "up") line += " (" + link.state + ")";
+  line += ", mtu " + std::to_string(link.mtu);
+  if (!link.kind.empty()) line += ", " + link.kind;
+  if (link.other != 0) line += " " + words_about_other(link);
+  if (!link.mac.is_zero()) line += ", " + link.mac.to_string();
+  if (const InterfaceFacts* const master = find(link.master)) line += ", port of " + printable(master->name.name);
+  for (const Prefix& address : netlink_.addresses(link.name.index)) line += ", " + address.to_string();
+  return line;
+}
+
+std::string LinkReport::lines_about_ports(const InterfaceFacts& bridge) {
+  std::string lines;
+  for (const BridgePort& port : netlink_.bridge_ports()) {
+    const InterfaceFacts* const link = find(port.index);
+    if (port.bridge != bridge.name.index || link == nullptr) continue;
+    lines += "  " + std::to_string(port.index) + ": " + printable(link->name.name) + ": ";
+    lines += word_for(port.state);
+    lines += ", priority " + std::to_string(port.priority) + ", cost " + std::to_string(port.cost) + "\n";
+  }
+  return lines;
+}
+
+boost::json::object LinkReport::object_about(const InterfaceFacts& link) {
+  boost::json::object object;
+  object["ifindex"] = link.name.index;
+  object["ifname"] = link.name.name;
+  object["mtu"] = link.mtu;
+  object["up"] = link.is_up;
+  object["operstate"] = upper_case(link.state);
+  if (!link.kind.empty()) object["linkinfo"] = boost::json::object{{"info_kind", link.kind}};
+  if (!link.mac.is_zero()) object["address"] = link.mac.to_string();
+  if (const InterfaceFacts* const master = find(link.master)) object["master"] = master->name.name;
+  if (link.other != 0) object["link_index"] = link.other;
+  if (link.other_namespace) object["link_netnsid"] = *link.other_namespace;
+  boost::json::array addresses;
+  for (const Prefix& prefix : netlink_.addresses(link.name.index)) {
+    addresses.push_back(boost::json::object{{"family", prefix.address.is_v4() ? "inet" : "inet6"},
+                                            {"local", prefix.address.to_string()},
+                                            {"prefixlen", prefix.length}});
+  }
+  object["addr_info"] = std::move(addresses);
+  return object;
+}
+
+boost::json::array LinkReport::ports_of(const InterfaceFacts& bridge) {
+  boost::json::array ports;
+  for (const BridgePort& port : netlink_.bridge_ports()) {
+    const InterfaceFacts* const link = find(port.index);
+    if (port.bridge != bridge.name.index || link == nullptr) continue;
+    ports.push_back(boost::json::object{{"ifindex", port.index},
+                                        {"ifname", link->name.name},
+                                        {"state", word_for(port.state)},
+                                        {"priority", port.priority},
+                                        {"cost", port.cost}});
+  }
+  return ports;
+}
+
+}  // namespace culvert
