@@ -195,8 +195,12 @@ void print_people(const TunnelReport& report) {
   line("public key", report.public_key.empty() ? "(none)" : report.public_key);
   if (const auto* port = find(report.device, "listen_port")) line("listening port", *port);
   if (const auto* mark = find(report.device, "fwmark")) line("fwmark", *mark);
-  if (const auto* there = find(report.device, "culvert_namespace")) line("device in namespace", *there);
-  if (const auto* there = find(report.device, "culvert_socket_namespace")) line("socket in namespace", *there);
+  for (const auto& [key, label] : {std::pair{"culvert_namespace", "device in namespace"},
+                                   std::pair{"culvert_socket_namespace", "socket in namespace"}}) {
+    const auto* there = find(report.device, key);
+    const bool is_deleted = find(report.device, std::string(key) + "_deleted") != nullptr;
+    if (there) line(label, *there + (is_deleted ? " (deleted by somebody meanwhile; the tunnel still has it)" : ""));
+  }
   for (const auto& [key, label] :
        {std::pair{"culvert_device_path", "device path"}, std::pair{"culvert_sending_path", "sending"},
         std::pair{"culvert_receiving_path", "receiving"}}) {
@@ -254,6 +258,10 @@ boost::json::object json_of(const TunnelReport& report) {
         std::pair{"culvert_receiving_path", "receiving_path"}, std::pair{"culvert_cipher", "cipher"},
         std::pair{"culvert_aead", "aead_library"}, std::pair{"culvert_mode", "mode"}}) {
     if (const auto* value = find(report.device, from)) tunnel[to] = *value;
+  }
+  for (const auto& [from, to] : {std::pair{"culvert_namespace_deleted", "namespace_deleted"},
+                                 std::pair{"culvert_socket_namespace_deleted", "socket_namespace_deleted"}}) {
+    if (find(report.device, from)) tunnel[to] = true;
   }
   if (find(report.device, "culvert_pid")) tunnel["pid"] = number(report.device, "culvert_pid");
   boost::json::object drops;

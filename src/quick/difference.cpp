@@ -118,8 +118,7 @@ std::vector<std::string> differences(const PresentState& present, const Config& 
   }
   const auto yes_no = [](bool is_on) { return std::string(is_on ? "yes" : "no"); };
   lines.change("Relay", yes_no(file.switching.relay), yes_no(wanted.switching.relay));
-  lines.change("LinkLocalFrames", yes_no(file.switching.link_local_frames),
-               yes_no(wanted.switching.link_local_frames));
+  lines.change("LinkLocalFrames", yes_no(file.switching.link_local_frames), yes_no(wanted.switching.link_local_frames));
   lines.change("FwMark", number_text(device.firewall_mark.value_or(0)), number_text(wanted.firewall_mark.value_or(0)));
   if (wanted.mtu) lines.change("MTU", std::to_string(present.mtu), std::to_string(*wanted.mtu));
   const auto prefix_text = [](const Prefix& prefix) { return prefix.to_string(); };

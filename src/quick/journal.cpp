@@ -96,9 +96,11 @@ void JournalFolder::write(const JournalEntries& entries) const {
 }
 
 bool is_needed_by_others(const Undo& undo, const NamespaceIdentity& where, const std::vector<JournalEntries>& others) {
-  if (!std::holds_alternative<RestoreSourceValidMark>(undo)) return false;
+  const bool is_namespace = std::holds_alternative<RemoveNamespace>(undo);
+  if (!is_namespace && !std::holds_alternative<RestoreSourceValidMark>(undo)) return false;
   return std::ranges::any_of(others, [&](const JournalEntries& other) {
-    return other.where == where && std::ranges::find(other.undos, undo) != other.undos.end();
+    // A namespace of devices may be one of sockets for others.
+    return (is_namespace || other.where == where) && std::ranges::find(other.undos, undo) != other.undos.end();
   });
 }
 
@@ -115,6 +117,11 @@ bool undo_leftovers(const JournalFolder& folder, const JournalEntries& left, con
     // With a namespace went everything in it.
     if (is_of_network && (!where || is_needed_by_others(undo, left.where, folder.others(left.name)))) continue;
     try {
+      std::optional<UniqueFd> lock;
+      if (std::holds_alternative<RemoveNamespace>(undo)) {
+        lock = folder.lock();
+        if (is_needed_by_others(undo, left.where, folder.others(left.name))) continue;
+      }
       std::optional<ScopedNamespace> inside;
       if (where) inside.emplace(*where);
       perform(undo, programs, dns);

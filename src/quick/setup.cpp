@@ -10,6 +10,7 @@
 #include "culvert/quick/bridge_setup.hpp"
 #include "culvert/quick/device_mtu.hpp"
 #include "culvert/quick/firewall.hpp"
+#include "culvert/quick/namespace_setup.hpp"
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
 #include "joined.hpp"
@@ -19,10 +20,6 @@ namespace culvert {
 namespace {
 
 constexpr std::uint32_t first_table = 51820;
-
-NetworkNamespace open_namespace(const std::string& specification) {
-  return specification.empty() ? NetworkNamespace::current() : NetworkNamespace::open(specification);
-}
 
 std::vector<Family> families_of_default_routes(const Config& config) {
   std::vector<Family> families;
@@ -57,8 +54,9 @@ std::uint32_t first_rule_priority(Netlink& netlink, Family family) {
 QuickSetup::QuickSetup(const Config& config, std::string name, Options options)
     : name_(std::move(name)),
       options_(std::move(options)),
-      device_namespace_(open_namespace(config.device_namespace)),
-      socket_namespace_(open_namespace(config.socket_namespace)),
+      device_namespace_(open_or_create_namespace(config.device_namespace)),
+      socket_namespace_(config.socket_namespace.empty() ? NetworkNamespace::current()
+                                                        : NetworkNamespace::open(config.socket_namespace)),
       folder_(options_.folder),
       programs_(name_) {
   refuse_dns_elsewhere(config);
@@ -99,24 +97,58 @@ void QuickSetup::step(const std::string& what, std::optional<Undo> undo, const s
 }
 
 void QuickSetup::prepare(Config& config) {
-  {
-    const auto journal = folder_.read(name_);
-    if (journal) journal->owner.await_end_if_dying();
-    const ScopedNamespace inside(device_namespace_);
-    if (Netlink().find_link(name_)) {
-      const bool is_ours = journal && journal->owner.is_alive();
-      throw std::runtime_error(is_ours ? name_ + " is up already (process " + std::to_string(journal->owner.pid) +
-                                             "); culvert down " + name_ + " ends it"
-                                       : "there is a device " + name_ + " already");
-    }
-  }
+  if (const auto journal = folder_.read(name_)) journal->owner.await_end_if_dying();
+  settle_namespaces(config);
   begin_journal(config);
+  raise_namespaces(config);
   run_hooks(config, "PreUp", config.pre_up);
   raise_bridge(config);
   decide_mtu(config);
   decide_policy(config);
   step("create the control socket", RemoveStaleSocket{std::string(control_socket_folder) + "/" + name_ + ".sock"},
        [] {});
+}
+
+void QuickSetup::settle_namespaces(const Config& config) {
+  // What a killed process left may have been the namespace.
+  clean_up_after(folder_, name_, options_.dns);
+  device_namespace_ = open_or_create_namespace(config.device_namespace);
+  const ScopedNamespace inside(device_namespace_);
+  if (Netlink().find_link(name_)) throw std::runtime_error("there is a device " + name_ + " already");
+}
+
+void QuickSetup::raise_namespaces(const Config& config) {
+  const std::string& name = config.device_namespace;
+  const bool is_new = !name.empty() && device_namespace_.specification().empty();
+  if (is_new) {
+    step("make network namespace " + name, RemoveNamespace{name, device_namespace_.identity()},
+         [&] { name_namespace(name, device_namespace_, [this](std::string_view what) { announce(what); }); });
+    device_namespace_ = NetworkNamespace::open(name);
+  } else {
+    share_namespace(device_namespace_);
+  }
+  share_namespace(socket_namespace_);
+}
+
+void QuickSetup::share_namespace(const NetworkNamespace& space) {
+  const UniqueFd lock = folder_.lock();
+  for (const JournalEntries& other : folder_.others(name_)) {
+    const Undo made = RemoveNamespace{space.specification(), space.identity()};
+    if (std::ranges::find(other.undos, made) == other.undos.end()) continue;
+    return step("share network namespace " + space.specification(), made, [] {});
+  }
+}
+
+void QuickSetup::tell_of_lost_namespaces() const noexcept {
+  try {
+    for (const NetworkNamespace* space : {&device_namespace_, &socket_namespace_}) {
+      if (!has_lost_its_name(*space)) continue;
+      spdlog::warn("{}: network namespace '{}' was deleted, or its name given to another, while this tunnel used it",
+                   name_, printable(space->specification()));
+    }
+  } catch (const std::exception& error) {
+    spdlog::warn("{}: {}", name_, error.what());
+  }
 }
 
 void QuickSetup::begin_journal(const Config& config) {
@@ -136,9 +168,12 @@ void QuickSetup::begin_journal(const Config& config) {
 }
 
 void QuickSetup::arm_post_down(const Config& config) {
-  const bool is_armed = !entries_.undos.empty() && std::holds_alternative<RunHooks>(entries_.undos.front());
+  // They may name the namespace.
+  const auto place = std::ranges::find_if(
+      entries_.undos, [](const Undo& undo) { return !std::holds_alternative<RemoveNamespace>(undo); });
+  const bool is_armed = place != entries_.undos.end() && std::holds_alternative<RunHooks>(*place);
   if (config.post_down.empty() || is_armed) return;
-  entries_.undos.insert(entries_.undos.begin(), RunHooks{"PostDown", config.post_down});
+  entries_.undos.insert(place, RunHooks{"PostDown", config.post_down});
 }
 
 void QuickSetup::run_hooks(const Config& config, std::string_view key, const std::vector<std::string>& lines) {
@@ -303,6 +338,7 @@ unsigned QuickSetup::restore_rules() {
 
 void QuickSetup::begin_down(const std::function<void()>& after_pre_down) noexcept {
   is_going_down_ = true;
+  tell_of_lost_namespaces();
   programs_.resume();
   while (!entries_.undos.empty() && is_pre_down(entries_.undos.back())) undo_last();
   try {
@@ -332,7 +368,10 @@ bool QuickSetup::end_down() noexcept {
 
 void QuickSetup::undo_last() noexcept {
   const Undo undo = entries_.undos.back();
+  std::optional<UniqueFd> lock;
   try {
+    // Whoever begins to share it meanwhile must not find it gone.
+    if (std::holds_alternative<RemoveNamespace>(undo)) lock = folder_.lock();
     const bool is_shared = is_needed_by_others(undo, entries_.where, folder_.others(name_));
     const ScopedNamespace inside(device_namespace_);
     if (!is_shared) perform(undo, programs_, options_.dns);

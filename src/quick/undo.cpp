@@ -18,6 +18,7 @@
 #include "culvert/quick/bridge_setup.hpp"
 #include "culvert/quick/dns.hpp"
 #include "culvert/quick/firewall.hpp"
+#include "culvert/quick/namespace_setup.hpp"
 
 namespace culvert {
 
@@ -127,6 +128,10 @@ std::string to_line(const Undo& undo) {
                  },
                  [](const ReleaseBridgePort& port) {
                    return join_fields({"bridge_port", port.nic, port.bridge, port.was_up ? "up" : "down"});
+                 },
+                 [](const RemoveNamespace& made) {
+                   return join_fields(
+                       {"netns", made.name, std::to_string(made.identity.device), std::to_string(made.identity.inode)});
                  }},
       undo);
 }
@@ -158,6 +163,11 @@ std::optional<Undo> undo_from_line(std::string_view line) {
       ((*fields)[3] == "up" || (*fields)[3] == "down")) {
     return ReleaseBridgePort{(*fields)[1], (*fields)[2], (*fields)[3] == "up"};
   }
+  if (kind == "netns" && count == 4 && is_name_of_namespace((*fields)[1])) {
+    const auto device = number_from<std::uint64_t>((*fields)[2]);
+    const auto inode = number_from<std::uint64_t>((*fields)[3]);
+    if (device && inode) return RemoveNamespace{(*fields)[1], {*device, *inode}};
+  }
   return std::nullopt;
 }
 
@@ -170,7 +180,8 @@ void perform(const Undo& undo, ProgramRunner& programs, const DnsPrograms& dns) 
                         [](const RemoveFirewall& firewall) { remove_firewall(firewall.family, firewall.device); },
                         [](const RestoreSourceValidMark& restore) { write_sysctl(src_valid_mark, restore.value); },
                         [](const RemoveBridge& made) { remove_bridge(made); },
-                        [](const ReleaseBridgePort& port) { release_port(port); }},
+                        [](const ReleaseBridgePort& port) { release_port(port); },
+                        [](const RemoveNamespace& made) { remove_namespace(made); }},
              undo);
 }
 

@@ -85,6 +85,15 @@ class Request {
   std::size_t read_ = 0;
 };
 
+bool can_be_found(const std::string& network_namespace) noexcept {
+  try {
+    (void)NetworkNamespace::open(network_namespace);
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 bool ReloadRequest::read_line(std::string_view line) {
@@ -315,6 +324,12 @@ void ControlSocket::begin_get(Answer& answer) {
   answer.append("culvert_device_path={}\nculvert_sending_path={}\nculvert_receiving_path={}\n", path.device,
                 path.sending, path.receiving);
   const DeviceLabels& labels = device_.labels;
+  // What was deleted lives on in the tunnel.
+  const auto tell_if_lost = [&answer](const std::string& name, std::string_view key) {
+    if (!name.empty() && !can_be_found(name)) answer.append("{}=true\n", key);
+  };
+  tell_if_lost(labels.device_namespace, "culvert_namespace_deleted");
+  tell_if_lost(labels.socket_namespace, "culvert_socket_namespace_deleted");
   if (!labels.device_namespace.empty()) answer.append("culvert_namespace={}\n", printable(labels.device_namespace));
   if (!labels.socket_namespace.empty()) {
     answer.append("culvert_socket_namespace={}\n", printable(labels.socket_namespace));

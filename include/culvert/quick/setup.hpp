@@ -85,6 +85,10 @@ class QuickSetup {
  private:
   void step(const std::string& what, std::optional<Undo> undo, const std::function<void()>& act);
   void announce(std::string_view what) const;
+  void settle_namespaces(const Config& config);
+  void raise_namespaces(const Config& config);
+  void share_namespace(const NetworkNamespace& space);
+  void tell_of_lost_namespaces() const noexcept;
   void begin_journal(const Config& config);
   void arm_post_down(const Config& config);
   void run_hooks(const Config& config, std::string_view key, const std::vector<std::string>& lines);

@@ -9,6 +9,7 @@
 
 #include "culvert/base/mac_address.hpp"
 #include "culvert/io/netlink.hpp"
+#include "culvert/netns/network_namespace.hpp"
 #include "culvert/quick/program.hpp"
 
 namespace culvert {
@@ -64,8 +65,15 @@ struct ReleaseBridgePort {
   friend bool operator==(const ReleaseBridgePort&, const ReleaseBridgePort&) = default;
 };
 
+/// A named network namespace that was made for a tunnel, and that all tunnels which use it hold in common.
+struct RemoveNamespace {
+  std::string name;
+  NamespaceIdentity identity;  ///< another one by that name stays
+  friend bool operator==(const RemoveNamespace&, const RemoveNamespace&) = default;
+};
+
 using Undo = std::variant<RunHooks, RemoveStaleSocket, RemoveFromResolvconf, RevertResolved, RemoveRule, RemoveFirewall,
-                          RestoreSourceValidMark, RemoveBridge, ReleaseBridgePort>;
+                          RestoreSourceValidMark, RemoveBridge, ReleaseBridgePort, RemoveNamespace>;
 
 /// Where the programs are looked for that know the system's resolver.
 struct DnsPrograms {

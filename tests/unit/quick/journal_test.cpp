@@ -46,7 +46,8 @@ std::vector<Undo> one_of_each() {
           RemoveBridge{"br0", MacAddress(0x02005e100001)},
           RemoveBridge{"br0", MacAddress()},
           ReleaseBridgePort{"eth1", "br0", true},
-          ReleaseBridgePort{"eth1", "br0", false}};
+          ReleaseBridgePort{"eth1", "br0", false},
+          RemoveNamespace{"blue \t sky", {4, 4026532001}}};
 }
 
 JournalEntries some_entries() {
