@@ -1,8 +1,10 @@
 // Reading namespaces and addresses from the command line, and printing what commands about them have in common.
 #include "namespace_words.hpp"
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
+#include <exception>
 #include <stdexcept>
 
 #include "culvert/base/printable.hpp"
@@ -32,10 +34,15 @@ CLI::App* CommandFamily::add_change(CLI::App* parent, const std::vector<std::str
 }
 
 int CommandFamily::run() const {
-  for (const auto& [command, action] : actions_) {
-    if (command->parsed()) return action();
+  const auto chosen = std::ranges::find_if(actions_, [](const auto& action) { return action.first->parsed(); });
+  if (chosen == actions_.end()) throw std::logic_error("no command was chosen");
+  try {
+    return chosen->second();
+  } catch (const std::exception& error) {
+    // Names may come from others.
+    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
+    return 1;
   }
-  throw std::logic_error("no command was chosen");
 }
 
 NetworkNamespace space_from(const std::string& words) {

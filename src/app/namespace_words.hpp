@@ -27,7 +27,7 @@ class CommandFamily {
   CLI::App* add_change(CLI::App* parent, const std::vector<std::string>& names, const std::string& help,
                        std::function<void()> change);
   [[nodiscard]] bool is_chosen() const { return top_->parsed(); }
-  /// Returns the exit status of what was chosen.
+  /// Returns the exit status of what was chosen; what it throws is told on standard error.
   [[nodiscard]] int run() const;
 
  private:

@@ -299,7 +299,7 @@ int NetnsCommands::exec() {
     if (words_.empty()) throw std::invalid_argument("name a command: culvert netns exec " + name_ + " COMMAND");
     enter_for_command(space_from(name_), logged_steps());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "culvert: %s\n", error.what());
+    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
     return status_own_failure;
   }
   return run_words();
@@ -310,7 +310,7 @@ int NetnsCommands::unshare() {
     if (words_.empty()) throw std::invalid_argument("name a command: culvert netns unshare COMMAND");
     enter_for_command(NetworkNamespace::create(), logged_steps());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "culvert: %s\n", error.what());
+    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
     return status_own_failure;
   }
   return run_words();

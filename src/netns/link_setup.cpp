@@ -58,17 +58,27 @@ VethPair make_veth(const NewVeth& wish, const StepHook& before_step) {
   // All else goes with the pair.
   Steps steps(before_step);
   steps.run("make the veth pair", [&] { pair.emplace(VethPair::make(wish.left, wish.right, wish.mtu)); });
-  const auto set_up = [&](const VethEndWish& end_wish, const VethEnd& end, const std::vector<Prefix>& addresses) {
+  // Nothing is carried before all addresses are there.
+  const auto add_all = [&](const VethEndWish& end_wish, const VethEnd& end, const std::vector<Prefix>& addresses) {
     in_words_of(end_wish.space, [&] {
       Netlink netlink = netlink_in(end_wish.space);
       for (const Prefix& address : addresses) {
         add_address_step(steps, netlink, end.interface.index, address, false);
       }
-      if (wish.is_up) steps.run("bring up " + end.name, [&] { netlink.set_up(end.interface.index, true); });
     });
   };
-  set_up(wish.left, pair->left(), wish.left_addresses);
-  set_up(wish.right, pair->right(), wish.right_addresses);
+  const auto bring_up = [&](const VethEndWish& end_wish, const VethEnd& end) {
+    in_words_of(end_wish.space, [&] {
+      Netlink netlink = netlink_in(end_wish.space);
+      steps.run("bring up " + end.name, [&] { netlink.set_up(end.interface.index, true); });
+    });
+  };
+  add_all(wish.left, pair->left(), wish.left_addresses);
+  add_all(wish.right, pair->right(), wish.right_addresses);
+  if (wish.is_up) {
+    bring_up(wish.left, pair->left());
+    bring_up(wish.right, pair->right());
+  }
   return *std::move(pair);
 }
 

@@ -31,6 +31,10 @@ class NetnsCommands(CommandScenario):
     def names_by_ip():
         return {line.split()[0] for line in run("ip", "netns", "list").splitlines()}
 
+    @staticmethod
+    def mount_points():
+        return [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
+
     def test_row_01_a_named_namespace_lives_without_processes_and_its_name_can_go_while_one_is_inside(self):
         self.culvert("netns", "add", "blue")
         run("ip", "netns", "add", "red")
@@ -52,7 +56,18 @@ class NetnsCommands(CommandScenario):
         self.culvert("netns", "add", "blue")
         run("ip", "netns", "delete", "blue")
         self.assertEqual("", self.culvert("netns", "list"))
-        self.assertNotIn("/run/netns/blue", pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+        self.assertNotIn("/run/netns/blue", self.mount_points())
+
+    def test_row_01_many_made_at_once_by_both_share_one_folder(self):
+        run("umount", "--recursive", "/run/netns", check=False)
+        hidden = self.mount_points().count("/run/netns")  # the machine's own, below the lab's /run
+        adders = [self.lab.start(*([culvert_binary()] if number % 2 else ["ip"]), "netns", "add", f"n{number}") for number in range(24)]
+        self.assertEqual([0] * len(adders), [process.wait() for process in adders])
+        self.assertEqual({f"n{number}" for number in range(24)}, self.names_by_ip())
+        self.assertEqual(hidden + 1, self.mount_points().count("/run/netns"))
+        for number in range(24):
+            self.assertEqual(1, self.mount_points().count(f"/run/netns/n{number}"))
+        self.assertEqual(24, len({self.inode(path) for path in NAMES.iterdir()}))
 
     def test_row_02_a_new_namespace_has_only_lo_which_must_be_brought_up(self):
         self.culvert("netns", "add", "blue")
@@ -190,7 +205,7 @@ class NetnsCommands(CommandScenario):
         gone.wait()
         before = self.whole_state()
         pin = self.lab.folder / "pin"
-        for words, said in ((("add", "blue"), ["'blue'", "taken"]), (("add", "a/b"), ["'a/b'", "'/'"]), (("add", "n" * 256), ["255"]),
+        for words, said in ((("add", "blue"), ["'blue'", "taken"]), (("add", "a/b"), ["'a/b'", "'/'"]), (("delete", "two\nlines"), ["two\\x0alines"]), (("add", "n" * 256), ["255"]),
                             (("add", ""), ["cannot be a name"]), (("add", ".."), ["'..'"]), (("add", "pid:1"), ["pid:"]),
                             (("attach", "blue", os.getpid()), ["/run/netns/blue", "taken"]),
                             (("attach", "red", gone.pid), [f"pid:{gone.pid}", "no such process"]),
