@@ -115,7 +115,7 @@ int SandboxCommand::run() {
     if (!std::getenv("LOG_LEVEL")) spdlog::set_level(spdlog::level::warn);
     ContainerOptions options = options_with_log();
     const ContainerWish wish = container_wish();
-    if (wish.connection) take_back_leftovers(options.connection);
+    if (wish.ids == IdMap::None) take_back_leftovers(options.connection);
     return run_container(wish, options);
   } catch (const std::invalid_argument& wrong) {
     std::fprintf(stderr, "culvert: %s\n", printable(wrong.what()).c_str());

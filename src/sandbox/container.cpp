@@ -24,7 +24,7 @@ void bring_up_loopback() {
 }
 
 int live(const ContainerWish& wish, const ContainerOptions& options, const HeldSignals& signals, Channel& parent) {
-  settle(wish);
+  settle(wish, options.connection.before_step);
   parent.send(kind_settled);
   // Without a message there is no parent any more.
   if (!parent.receive()) return UnsharedChild::status_failed;
@@ -34,16 +34,26 @@ int live(const ContainerWish& wish, const ContainerOptions& options, const HeldS
 
 }  // namespace
 
-void settle(const ContainerWish& wish) {
+void settle(const ContainerWish& wish, const StepHook& before_step) {
+  const auto step = [&](std::string_view what) {
+    if (before_step) before_step(what);
+  };
+  step("set the host name");
   if (::sethostname(wish.host_name.data(), wish.host_name.size()) != 0) {
     throw std::system_error(errno, std::system_category(), "setting the host name to '" + wish.host_name + "'");
   }
+  step("mount /proc and /sys");
   show_own_processes_and_interfaces();
+  step("bring lo up");
   bring_up_loopback();
   if (!wish.is_isolated) return;
+  step("cover what is outside");
   cover_what_is_outside(wish.writable);
+  step("close descriptors");
   keep_only_standard_streams();
+  step("give up capabilities");
   give_up_capabilities();
+  step("forbid system calls");
   forbid_system_calls();
 }
 

@@ -23,6 +23,7 @@ struct ContainerWish {
 };
 
 struct ContainerOptions {
+  /// Its `before_step` is told the child's steps, too, there.
   ConnectionOptions connection;
   /// Told how the link is called and addressed, when it is there.
   std::function<void(const Connection&)> on_connection;
@@ -32,7 +33,7 @@ struct ContainerOptions {
 
 /// Makes the calling process the inhabitant of its new mount, PID, network, UTS and IPC namespaces: host name, /proc,
 /// /sys, "lo", and for an isolated one what isolation takes away. Throws std::exception.
-void settle(const ContainerWish& wish);
+void settle(const ContainerWish& wish, const StepHook& before_step = {});
 
 /// Runs the command as process 1 of new UTS, PID, mount, IPC and network namespaces, and a user namespace if the wish
 /// says so: the child settles and waits on a channel until its connection is up and addressed. Returns when all
