@@ -39,6 +39,16 @@ void make_parents_of(const std::string& path) {
 
 }  // namespace
 
+int run_behind_tunnel_of(const std::string& file_or_name, const std::vector<std::string>& command,
+                         BehindTunnelOptions options) {
+  const std::string path = config_path_of(file_or_name);
+  Config config = read_config_file(path);
+  for (const std::string& warning : adapt_to_own_namespace(config)) spdlog::warn("{}", warning);
+  if (::geteuid() != 0) make_parents_of(state_directory());
+  if (!options.before_exec) options.before_exec = restore_core_limit;
+  return run_behind_tunnel(std::move(config), name_for(path), command, options);
+}
+
 ExecCommand::ExecCommand(CLI::App& app) {
   exec_ = app.add_subcommand("exec", "Run a command whose only way out is the tunnel of a config file");
   exec_->add_option("FILE", file_, "wg-quick file, or NAME as for run")->required();
@@ -59,17 +69,12 @@ int ExecCommand::run() {
       return 2;
     }
     if (!std::getenv("LOG_LEVEL")) spdlog::set_level(spdlog::level::warn);
-    const std::string path = config_path_of(file_);
-    Config config = read_config_file(path);
-    for (const std::string& warning : adapt_to_own_namespace(config)) spdlog::warn("{}", warning);
-    if (::geteuid() != 0) make_parents_of(state_directory());
     BehindTunnelOptions options;
     if (does_verify_) options.verify = std::chrono::milliseconds(static_cast<long long>(seconds_ * 1000));
     // The command's output stays its own.
     std::FILE* const output = command_.empty() ? stdout : stderr;
     options.say = [output](const std::string& line) { std::fprintf(output, "%s\n", printable(line).c_str()); };
-    options.before_exec = restore_core_limit;
-    return run_behind_tunnel(std::move(config), name_for(path), command_, options);
+    return run_behind_tunnel_of(file_, command_, std::move(options));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
     return status_failed;

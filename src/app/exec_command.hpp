@@ -5,7 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "culvert/exec/behind_tunnel.hpp"
+
 namespace culvert {
+
+/// Runs a command behind the tunnel of FILE, or of NAME as for run, with its limit on core files. Throws
+/// std::exception.
+int run_behind_tunnel_of(const std::string& file_or_name, const std::vector<std::string>& command,
+                         BehindTunnelOptions options);
 
 /// `culvert exec FILE -- COMMAND…` as a subcommand of `app`, which outlives this.
 class ExecCommand {

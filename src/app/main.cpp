@@ -115,7 +115,7 @@ int run_program(int argc, char** argv) {
   if (netns.is_chosen()) return netns.run();
   if (link.is_chosen()) return link.run();
   forbid_core_dumps();
-  if (!exec.is_chosen()) forbid_core_dumps_for_good();
+  if (!exec.is_chosen() && !sandbox.is_chosen()) forbid_core_dumps_for_good();
   initialize_crypto();
   if (*run) return run_command(file);
   if (*up) return up_command(file);

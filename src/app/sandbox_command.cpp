@@ -6,8 +6,10 @@
 #include <exception>
 #include <stdexcept>
 
+#include "core_dumps.hpp"
 #include "culvert/base/printable.hpp"
 #include "culvert/runtime/log.hpp"
+#include "exec_command.hpp"
 
 namespace culvert {
 namespace {
@@ -59,19 +61,27 @@ SandboxCommand::SandboxCommand(CLI::App& app) {
   auto* nat = sandbox_->add_flag("--nat", has_nat_, "lets it reach what this host reaches, in this host's name");
   auto* bridge = sandbox_->add_option("--bridge", bridge_, "joins it to a bridge, which is made if it is missing")
                      ->type_name("BRIDGE");
+  auto* tunnel = sandbox_
+                     ->add_option("--tunnel", tunnel_,
+                                  "has the tunnel of a wg-quick file, or of NAME as for run, as its only way out")
+                     ->type_name("FILE");
   auto* off = sandbox_->add_flag("--no-network", has_network_off_, "leaves it alone with lo");
-  nat->excludes(bridge)->excludes(off);
-  bridge->excludes(off);
-  repeated("--address", addresses_, "the address of eth0 inside; may be repeated", "ADDRESS/LENGTH")->excludes(off);
+  nat->excludes(bridge)->excludes(off)->excludes(tunnel);
+  bridge->excludes(off)->excludes(tunnel);
+  tunnel->excludes(off);
+  repeated("--address", addresses_, "the address of eth0 inside; may be repeated", "ADDRESS/LENGTH")
+      ->excludes(off)
+      ->excludes(tunnel);
   repeated("--host-address", host_addresses_, "that of this host's end; left out: another one of the same network",
            "ADDRESS/LENGTH")
-      ->excludes(off);
+      ->excludes(off)
+      ->excludes(tunnel);
   repeated("--gateway", gateways_, "with --bridge: where everything else goes", "ADDRESS")->needs(bridge);
   sandbox_->footer(
       "Example: culvert sandbox --nat -- bash. Without options it reaches this host alone, by a link that is called "
       "sandbox0 or the like here and eth0 inside, 10.213.0.1 here and 10.213.0.2 inside, if they are free; "
       "LOG_LEVEL=info tells. "
-      "Without root it has no network but lo.\n"
+      "Without root it has no network but lo, or a --tunnel.\n"
       "Exit status: the command's; 125 culvert failed, 126 the command cannot be run, 127 there is none, 128 + N "
       "signal N ended it.");
 }
@@ -100,20 +110,35 @@ ContainerWish SandboxCommand::container_wish() const {
   wish.writable = writable_;
   wish.ids = id_map_if_needed(is_isolated_ ? IdMap::Own : IdMap::Root);
   const ConnectionWish connection = connection_wish();
-  if (wish.ids == IdMap::None) {
+  if (!tunnel_.empty()) {
+    wish.has_own_network = false;
+    wish.ids = IdMap::None;
+  } else if (wish.ids == IdMap::None) {
     if (!has_network_off_) wish.connection = connection;
   } else if (connection != ConnectionWish{}) {
     throw std::runtime_error(
         "a link out of the sandbox needs root, since its other end would be in a network that this user does not own; "
-        "without root a sandbox has no network but lo: leave --nat, --bridge and --address out");
+        "without root a sandbox has no network but lo, or --tunnel FILE: leave --nat, --bridge and --address out");
   }
   return wish;
+}
+
+int SandboxCommand::run_behind_tunnel() const {
+  // The namespaces of culvert exec, which have the tunnel, and in them those of the sandbox.
+  const ContainerWish wish = container_wish();
+  ContainerOptions options = options_with_log();
+  options.before_exec = restore_core_limit;
+  BehindTunnelOptions behind;
+  behind.before_exec = [&] { end_as_container(wish, options); };
+  return run_behind_tunnel_of(tunnel_, command_, std::move(behind));
 }
 
 int SandboxCommand::run() {
   try {
     if (!std::getenv("LOG_LEVEL")) spdlog::set_level(spdlog::level::warn);
+    if (!tunnel_.empty()) return run_behind_tunnel();
     ContainerOptions options = options_with_log();
+    options.before_exec = restore_core_limit;
     const ContainerWish wish = container_wish();
     if (wish.ids == IdMap::None) take_back_leftovers(options.connection);
     return run_container(wish, options);

@@ -23,6 +23,7 @@ class SandboxCommand {
  private:
   [[nodiscard]] ConnectionWish connection_wish() const;
   [[nodiscard]] ContainerWish container_wish() const;
+  [[nodiscard]] int run_behind_tunnel() const;
 
   CLI::App* sandbox_;
   std::vector<std::string> command_;
@@ -31,6 +32,7 @@ class SandboxCommand {
   std::vector<std::string> writable_;
   bool has_nat_ = false;
   std::string bridge_;
+  std::string tunnel_;
   bool has_network_off_ = false;
   std::vector<std::string> addresses_;
   std::vector<std::string> host_addresses_;

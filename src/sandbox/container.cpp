@@ -1,12 +1,19 @@
 // The sequence in which parent and child make a sandbox.
 #include "culvert/sandbox/container.hpp"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <exception>
 #include <system_error>
 
+#include "culvert/base/fields.hpp"
+#include "culvert/base/printable.hpp"
 #include "culvert/io/netlink.hpp"
+#include "culvert/io/record_folder.hpp"
 #include "culvert/sandbox/covering.hpp"
 #include "culvert/sandbox/first_process.hpp"
 #include "culvert/sandbox/isolation.hpp"
@@ -21,6 +28,13 @@ constexpr char kind_go = 'g';       // down
 void bring_up_loopback() {
   Netlink netlink;
   if (const auto lo = netlink.find_link("lo")) netlink.set_up(lo->index, true);
+}
+
+void close_what_exec_would() {
+  for (const std::string& name : names_in("/proc/self/fd")) {
+    const auto fd = number_from<int>(name);
+    if (fd && *fd > STDERR_FILENO && (::fcntl(*fd, F_GETFD) & FD_CLOEXEC) != 0) ::close(*fd);
+  }
 }
 
 int live(const ContainerWish& wish, const ContainerOptions& options, const HeldSignals& signals, Channel& parent) {
@@ -43,9 +57,11 @@ void settle(const ContainerWish& wish, const StepHook& before_step) {
     throw std::system_error(errno, std::system_category(), "setting the host name to '" + wish.host_name + "'");
   }
   step("mount /proc and /sys");
-  show_own_processes_and_interfaces();
-  step("bring lo up");
-  bring_up_loopback();
+  show_own_processes_and_interfaces(wish.has_own_network);
+  if (wish.has_own_network) {
+    step("bring lo up");
+    bring_up_loopback();
+  }
   if (!wish.is_isolated) return;
   step("cover what is outside");
   cover_what_is_outside(wish.writable);
@@ -59,8 +75,12 @@ void settle(const ContainerWish& wish, const StepHook& before_step) {
 
 int run_container(const ContainerWish& wish, const ContainerOptions& options) {
   HeldSignals signals;
-  const NewNamespaces namespaces{
-      .network = true, .mounts = true, .processes = true, .host_name = true, .ipc = true, .ids = wish.ids};
+  const NewNamespaces namespaces{.network = wish.has_own_network,
+                                 .mounts = true,
+                                 .processes = true,
+                                 .host_name = true,
+                                 .ipc = true,
+                                 .ids = wish.ids};
   const auto life = [&](Channel& parent) { return live(wish, options, signals, parent); };
   std::optional<Connection> connection;
   UnsharedChild child = UnsharedChild::start(namespaces, life);
@@ -77,6 +97,21 @@ int run_container(const ContainerWish& wish, const ContainerOptions& options) {
     return child.wait();
   }
   return wait_for_first_process(child, signals);
+}
+
+void end_as_container(const ContainerWish& wish, const ContainerOptions& options) noexcept {
+  int status = UnsharedChild::status_failed;
+  try {
+    close_what_exec_would();
+    sigset_t none{};
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    status = run_container(wish, options);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
+  }
+  std::fflush(nullptr);
+  ::_exit(status);
 }
 
 }  // namespace culvert

@@ -167,13 +167,15 @@ std::string working_folder() {
 
 }  // namespace
 
-void show_own_processes_and_interfaces() {
+void show_own_processes_and_interfaces(bool has_own_network) {
   keep_mounts_to_oneself();
   constexpr const char* hint =
       "; in a container that hides a part of it the kernel allows no other: start that container with --privileged, or "
       "with --security-opt unmask=ALL";
   if (!mount_own_proc()) throw std::runtime_error(std::string("cannot mount /proc for the sandbox") + hint);
-  if (!mount_own_sys()) throw std::runtime_error(std::string("cannot mount /sys for the sandbox") + hint);
+  // Over itself /sys cannot be mounted.
+  if (has_own_network && !mount_own_sys())
+    throw std::runtime_error(std::string("cannot mount /sys for the sandbox") + hint);
 }
 
 void cover_what_is_outside(const std::vector<std::string>& writable) {

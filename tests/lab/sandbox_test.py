@@ -24,6 +24,7 @@ import threading
 import time
 import unittest
 
+from exec_test import Scene
 from lab import wait_until
 from probes import Capture, answers
 from quick import has_ended
@@ -458,6 +459,49 @@ class Isolation(Sandboxes):
         self.lab.host("host-c")
         self.assertEqual("", self.host.run("ls", f"/proc/{child}/root/run"))
         self.assertNotIn("host-c", pathlib.Path(f"/proc/{child}/mountinfo").read_text(encoding="utf-8"))
+
+
+class BehindTunnel(Scene):
+    """The way out is the tunnel to host-b, whose drawing is in exec_test.py."""
+
+    def sandbox(self, *words):
+        command = self.a.words()[:1] + ["sandbox", "--tunnel", self.a.config_path, *words]
+        return self.lab.start(*self.a._inside(command))  # pylint: disable=protected-access
+
+    def test_row_16_by_a_tunnel_the_sandbox_has_its_device_and_nothing_else(self):
+        marker = b"no one reads it."
+        script = ("echo seen: $$ $(hostname) $(ls /sys/class/net) $(ls /proc | grep -c '^[0-9]'); trap 'exit 5' TERM; "
+                  f"while :; do echo '{marker.decode()}' >/dev/udp/10.9.0.2/9; sleep 0.1; done")
+        for options in ([], ["--isolate"]):
+            with self.subTest(options), Capture(self.host_a, "uplink", [marker]) as outside:
+                with Capture(self.host_b, "site-b", [marker]) as behind:
+                    process = self.sandbox("--hostname", "deep", *options, "--", "bash", "-c", script)
+                    wait_until(lambda behind=behind: behind.contains(marker), what="a datagram to come out of the tunnel")
+                    self.assertEqual(5, process.end(signal.SIGTERM), process.output)
+                seen = process.output.partition("seen:")[2].split()
+                self.assertEqual(["1", "deep", "lo", "wg0"], seen[:4], process.output)
+                self.assertLess(int(seen[4]), 8, "processes of the host are seen")
+                self.assertGreater(outside.count, 0)
+            self.assertFalse(outside.contains(marker), "plaintext was seen outside")
+        self.assert_undone()
+
+    def test_row_15_by_a_tunnel_an_isolated_one_does_not_get_out_either(self):
+        for command in ("ip link set wg0 netns host-b", "unshare -U true", "nsenter --net=/run/netns/host-b true", "mount -t tmpfs none /mnt"):
+            process = self.sandbox("--isolate", "--", "sh", "-c", command)
+            self.assertNotIn(process.wait(60), (0, 125), process.output)
+        self.assert_undone()
+
+    def test_signals_and_kills_end_it_with_all_that_it_had(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            process = self.sandbox("--", "sh", "-c", "echo up; exec sleep 1000")
+            wait_until(lambda: "up" in process.output or not process.is_running, what="the sandbox")
+            status = process.end(number)
+            self.assertIn(status, (143, -signal.SIGKILL), process.output)
+            wait_until(lambda: self.state() == self.before, what="everything to be as before")
+
+
+class BehindTunnelWithoutRoot(BehindTunnel):
+    user = NOBODY
 
 
 class Demonstration(Scenario):

@@ -17,7 +17,9 @@ struct ContainerWish {
   std::string host_name = "sandbox";
   bool is_isolated = false;
   std::vector<std::string> writable;  ///< of an isolated one: paths that are not read-only
-  /// Nothing: no network but "lo". Something takes whoever has CAP_NET_ADMIN and CAP_SYS_ADMIN. Completed.
+  bool has_own_network = true;        ///< else it stays in the caller's, which its user namespace must own
+  /// Of a network of its own; nothing: it has nothing but "lo". Something takes whoever has CAP_NET_ADMIN and
+  /// CAP_SYS_ADMIN. Completed.
   std::optional<ConnectionWish> connection;
   IdMap ids = IdMap::None;
 };
@@ -41,5 +43,10 @@ void settle(const ContainerWish& wish, const StepHook& before_step = {});
 /// command, because something could not be done; in any case nothing is left. To be called by a process with one
 /// thread; ends with SIGKILL to this process end the command, too.
 int run_container(const ContainerWish& wish, const ContainerOptions& options = {});
+
+/// For a process that is about to run another program: runs the container instead, with what that program would have
+/// had, descriptors without close-on-exec and no signals held back, and ends with its status, or with 125 and a message
+/// on standard error.
+[[noreturn]] void end_as_container(const ContainerWish& wish, const ContainerOptions& options = {}) noexcept;
 
 }  // namespace culvert

@@ -6,10 +6,10 @@
 
 namespace culvert {
 
-/// For process 1 of new mount, PID and network namespaces: what is mounted from now on stays inside, /proc shows the
-/// processes inside and /sys the interfaces inside. Throws std::system_error or std::runtime_error that says what is in
-/// the way.
-void show_own_processes_and_interfaces();
+/// For process 1 of new mount and PID namespaces: what is mounted from now on stays inside, /proc shows the processes
+/// inside and /sys, if the network namespace is new, too, the interfaces inside. Throws std::system_error or
+/// std::runtime_error that says what is in the way.
+void show_own_processes_and_interfaces(bool has_own_network);
 
 /// The same for an isolated one, afterwards. Network namespaces that are mounted somewhere, and /proc folders of
 /// others, are taken away or covered. The file system is read-only but for /tmp, /var/tmp and the `writable` paths; so
