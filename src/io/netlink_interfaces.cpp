@@ -2,6 +2,8 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netlink/route/link/bridge.h>
+#include <netlink/route/link/macvlan.h>
+#include <netlink/route/link/vlan.h>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +21,14 @@ void for_each_link(nl_cache* cache, Visit visit) {
   }
 }
 
+std::string detail_of(rtnl_link* link) {
+  if (rtnl_link_is_vlan(link) != 0) return "id " + std::to_string(rtnl_link_vlan_get_id(link));
+  if (rtnl_link_is_macvlan(link) == 0) return {};
+  std::array<char, 32> mode{};
+  rtnl_link_macvlan_mode2str(static_cast<int>(rtnl_link_macvlan_get_mode(link)), mode.data(), mode.size());
+  return std::string("mode ") + mode.data();
+}
+
 InterfaceFacts facts_of(rtnl_link* link) {
   InterfaceFacts facts;
   const char* const name = rtnl_link_get_name(link);
@@ -32,6 +42,7 @@ InterfaceFacts facts_of(rtnl_link* link) {
   std::array<char, 32> state{};
   facts.state = rtnl_link_operstate2str(rtnl_link_get_operstate(link), state.data(), state.size());
   facts.kind = kind == nullptr ? "" : kind;
+  facts.detail = detail_of(link);
   nl_addr* const mac = rtnl_link_get_addr(link);
   if (facts.carries_ethernet && mac != nullptr && nl_addr_get_len(mac) == MacAddress::size) {
     const auto* const bytes = static_cast<const std::byte*>(nl_addr_get_binary_addr(mac));

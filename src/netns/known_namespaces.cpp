@@ -36,16 +36,19 @@ std::string unescape(std::string_view text) {
 }
 
 // Files that network namespaces are bound to (proc_pid_mountinfo(5)).
-std::vector<std::string> pinned_paths() {
-  std::vector<std::string> paths;
-  std::ifstream mounts("/proc/thread-self/mountinfo");
+std::vector<Pin> pins_in(const std::string& file) {
+  constexpr std::string_view start = "net:[";
+  std::vector<Pin> pins;
+  std::ifstream mounts(file);
   for (std::string line; std::getline(mounts, line);) {
     std::istringstream words(line);
     std::string number, parent, device, root, path;
     words >> number >> parent >> device >> root >> path;
-    if (root.starts_with("net:[")) paths.push_back(unescape(path));
+    if (!root.starts_with(start) || !root.ends_with("]")) continue;
+    const std::string_view inode = std::string_view(root).substr(start.size(), root.size() - start.size() - 1);
+    if (const auto value = number_from<std::uint64_t>(inode)) pins.push_back({unescape(path), *value});
   }
-  return paths;
+  return pins;
 }
 
 std::vector<pid_t> all_processes() {
@@ -90,6 +93,10 @@ std::vector<pid_t> processes_in(const NamespaceIdentity& identity) {
   return all;
 }
 
+std::vector<Pin> pins_seen_by(pid_t pid) {
+  return pins_in("/proc/" + std::to_string(pid) + "/mountinfo");
+}
+
 std::string KnownNamespace::specification() const {
   if (!names.empty()) return names.front();
   if (!pins.empty()) return pins.front();
@@ -102,7 +109,7 @@ std::vector<KnownNamespace> known_namespaces() {
     if (named.identity) all.at(*named.identity).names.push_back(std::move(named.name));
   }
   const std::string names_folder = std::string(named_namespaces_folder) + "/";
-  for (std::string& path : pinned_paths()) {
+  for (auto& [path, inode] : pins_in("/proc/thread-self/mountinfo")) {
     const auto identity = path.starts_with(names_folder) ? std::nullopt : identity_at(path);
     if (identity) all.at(*identity).pins.push_back(std::move(path));
   }

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <exception>
 #include <memory>
+#include <set>
 
 #include "culvert/base/fields.hpp"
 #include "culvert/io/record_folder.hpp"
@@ -76,6 +77,13 @@ void look_at(pid_t pid, OpenFiles& files) {
   if (!is_seen && (errno == EACCES || errno == EPERM)) ++files.hidden;
 }
 
+/// "mnt:[4026531841]"; empty if it is not to be seen.
+std::string mount_namespace_of(const std::string& process) {
+  std::array<char, 64> target{};
+  const ssize_t size = ::readlink(("/proc/" + process + "/ns/mnt").c_str(), target.data(), target.size());
+  return size > 0 ? std::string(target.data(), static_cast<std::size_t>(size)) : "";
+}
+
 /// A copy of another process's descriptor (pidfd_getfd(2)).
 UniqueFd copy_of(pid_t pid, int fd) {
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
@@ -110,10 +118,13 @@ bool is_udp_socket_at(const UniqueFd& file, std::uint16_t port) {
 
 OpenFiles open_files() {
   OpenFiles files;
+  std::set<std::string> mounts{"", mount_namespace_of("thread-self")};
   const pid_t self = ::getpid();
   for (const std::string& name : names_in("/proc")) {
     const auto pid = pid_from(name);
-    if (pid && *pid != self) look_at(*pid, files);
+    if (!pid || *pid == self) continue;
+    look_at(*pid, files);
+    if (mounts.insert(mount_namespace_of(name)).second) files.mounts.push_back(*pid);
   }
   return files;
 }

@@ -20,6 +20,7 @@ struct InterfaceFacts {
   bool carries_ethernet = false;
   std::string state;         ///< RFC 2863: "up", "down", "lowerlayerdown", "unknown" …
   std::string kind;          ///< "veth", "bridge", "tun"; empty for hardware and loopback
+  std::string detail;        ///< of its kind: "id 5" of a VLAN, "mode bridge" of a macvlan; empty for others
   MacAddress mac;            ///< all zero unless it carries Ethernet
   std::uint32_t master = 0;  ///< the bridge, bond or team that has it; 0: none
   std::uint32_t other = 0;   ///< the other end of a veth, what a macvlan or VLAN link is made of; 0: none

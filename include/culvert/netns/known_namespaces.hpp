@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,14 @@ namespace culvert {
 [[nodiscard]] std::vector<pid_t> processes_in(const NamespaceIdentity& identity);
 /// From a decimal number that could be one of a process.
 [[nodiscard]] std::optional<pid_t> pid_from(std::string_view text);
+
+/// A file that a network namespace is bound to.
+struct Pin {
+  std::string path;
+  std::uint64_t inode = 0;
+};
+/// Those in the mount namespace of a process, by the paths that it would use; none if that is not to be seen.
+[[nodiscard]] std::vector<Pin> pins_seen_by(pid_t pid);
 
 /// One namespace and all by which it can be opened.
 struct KnownNamespace {

@@ -29,7 +29,8 @@ struct HeldNamespace {
 struct OpenFiles {
   std::vector<HeldDevice> devices;
   std::map<std::uint64_t, std::vector<HeldNamespace>> namespaces;  ///< by inode; each process once
-  std::size_t hidden = 0;                                          ///< processes that this user may not look at
+  std::vector<pid_t> mounts;  ///< one process of each mount namespace but the caller's
+  std::size_t hidden = 0;     ///< processes that this user may not look at
 };
 
 /// Of all processes but the calling one. What ends meanwhile is left out.
