@@ -21,7 +21,7 @@ constexpr double legend_height = 46;
 constexpr double track_gap = 9;
 constexpr double channel_margin = 20;
 constexpr double lane_gap = 9;
-constexpr double least_between_lines = 4;
+constexpr double least_between_lines = 8;
 
 /// A line from a row of one box to a row of another.
 struct Line {
@@ -229,7 +229,9 @@ class Layout {
         settle(stacks_[round % 2 == 0 ? step : stacks_.size() - 1 - step]);
       }
     }
-    for (const Item& item : items_) {
+    for (Item& item : items_) {
+      // Whole pixels are sharp, and heights that are meant to be the same are.
+      item.y = std::round(item.y);
       if (!item.is_lane) tops_[item.card] = item.y;
     }
   }

@@ -16,7 +16,7 @@ constexpr std::string_view shapes =
     "text{white-space:pre}"
     ".heading,.title,.name{font-weight:bold}"
     ".wire,.halo,.bracket,.port{fill:none;stroke-linejoin:round;stroke-linecap:round}"
-    ".wire{stroke-width:1.8}.halo{stroke-width:6}.bracket{stroke-width:1.2}"
+    ".wire{stroke-width:1.8}.halo{stroke-width:5.4}.bracket{stroke-width:1.2}"
     ".parent{stroke-dasharray:7 4}.peer-wire{stroke-dasharray:2 4;stroke-width:2.2}"
     ".socket{stroke-dasharray:9 3 2 3}"
     ".closed{stroke-dasharray:5 4}";
