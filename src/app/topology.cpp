@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <langinfo.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -49,6 +50,22 @@ void write_all(const UniqueFd& file, std::string_view text) {
   }
 }
 
+/// No signal ends the program while this lives, so that what is half done can be undone.
+class SignalsWait {
+ public:
+  SignalsWait() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, &before_);
+  }
+  ~SignalsWait() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsWait(const SignalsWait&) = delete;
+  SignalsWait& operator=(const SignalsWait&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 /// Under its name there is never a part of it: it is put there when it is whole.
 void write_file(const std::string& wanted, std::string_view text) {
   const std::string what = "writing the drawing to " + wanted;
@@ -62,6 +79,7 @@ void write_file(const std::string& wanted, std::string_view text) {
     if (!file.is_open()) throw std::system_error(errno, std::system_category(), what);
     return write_all(file, text);
   }
+  const SignalsWait wait;
   std::string fresh = path + ".XXXXXX";
   const UniqueFd file(::mkostemp(fresh.data(), O_CLOEXEC));
   if (!file.is_open()) throw std::system_error(errno, std::system_category(), what);

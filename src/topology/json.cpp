@@ -92,6 +92,11 @@ json::object namespace_object(const Topology& topology, const Namespace& space) 
   object["own"] = space.is_own;
   object["names"] = texts(space.names);
   object["pins"] = texts(space.pins);
+  json::array foreign;
+  for (const ForeignPin& pin : space.foreign_pins) {
+    foreign.push_back({{"path", printable(pin.path)}, {"pid", pin.seen_by.pid}});
+  }
+  object["foreign_pins"] = std::move(foreign);
   object["process_count"] = space.process_count;
   object["processes"] = processes(space.processes);
   object["keepers"] = processes(space.keepers);

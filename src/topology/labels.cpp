@@ -10,6 +10,10 @@ std::string label_of(const Process& process) {
   return printable(process.name) + " (" + std::to_string(process.pid) + ")";
 }
 
+std::string label_of(const ForeignPin& pin) {
+  return printable(pin.path) + " of " + label_of(pin.seen_by);
+}
+
 std::string label_of(const Peer& peer) {
   constexpr std::size_t shown = 8;
   if (!peer.name.empty()) return printable(peer.name);
@@ -20,6 +24,7 @@ std::string label_of(const Namespace& space) {
   if (!space.names.empty()) return printable(space.names.front());
   if (!space.pins.empty()) return printable(space.pins.front());
   if (space.is_own) return "your namespace";
+  if (!space.foreign_pins.empty()) return label_of(space.foreign_pins.front());
   if (!space.processes.empty()) return label_of(space.processes.front());
   if (!space.keepers.empty()) return "kept by " + label_of(space.keepers.front());
   return "net:[" + std::to_string(space.inode) + "]";

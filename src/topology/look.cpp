@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <exception>
 #include <set>
 #include <system_error>
@@ -44,6 +45,7 @@ Link link_of(const InterfaceFacts& facts) {
   // Kernels before 5.16 leave the number out when both ends have the same.
   link.lower = facts.other == 0 && facts.other_namespace ? facts.name.index : facts.other;
   link.lower_id = facts.other_namespace;
+  link.detail = facts.detail;
   link.can_be_held = facts.kind == "tun";
   return link;
 }
@@ -55,6 +57,7 @@ struct Sight {
   std::optional<Netlink> netlink;
   std::string problem;
   KnownNamespace known;
+  std::vector<ForeignPin> foreign_pins;
   std::vector<pid_t> keepers;
 };
 
@@ -108,9 +111,34 @@ class Looking {
         if (!std::ranges::binary_search(sight.known.processes, held.holder)) sight.keepers.push_back(held.holder);
       }
     }
+    for (const pid_t pid : files_.mounts) find_pins_of(pid);
     if (files_.hidden != 0) {
       topology_.remarks.push_back("what " + std::to_string(files_.hidden) +
                                   " processes are in and hold, which this user may not look at; try as root");
+    }
+  }
+
+  /// Names that are known only where somebody else is.
+  void find_pins_of(pid_t pid) {
+    for (const Pin& pin : pins_seen_by(pid)) {
+      const NamespaceIdentity identity{own_.device, pin.inode};
+      if (!numbers_.contains(identity)) {
+        Sight found;
+        found.identity = identity;
+        found.known.pins.push_back("/proc/" + std::to_string(pid) + "/root" + pin.path);
+        open(found);
+        // It may have been unbound, or another be bound over it.
+        if (!found.space && found.problem.empty()) continue;
+        found.known.pins.clear();
+        numbers_.emplace(identity, sights_.size());
+        sights_.push_back(std::move(found));
+      }
+      Sight& sight = sight_of(identity);
+      const bool is_known = !sight.known.names.empty() || !sight.known.pins.empty();
+      const auto is_same = [&](const ForeignPin& other) { return other.path == pin.path; };
+      if (!is_known && std::ranges::none_of(sight.foreign_pins, is_same)) {
+        sight.foreign_pins.push_back({pin.path, process_of(pid)});
+      }
     }
   }
 
@@ -159,6 +187,12 @@ class Looking {
 
   void ask(Holding& holding) {
     const HeldDevice& device = holding.device;
+    // Each may keep silent for two seconds.
+    constexpr std::chrono::seconds patience_with_all(10);
+    if (std::chrono::steady_clock::now() - begin_ > patience_with_all) {
+      topology_.remarks.push_back("the tunnel of " + device.name + ": not asked, since others took too long to answer");
+      return;
+    }
     try {
       holding.tunnel = ask_for_tunnel(device.holder, device.name);
     } catch (const std::exception& error) {
@@ -175,6 +209,7 @@ class Looking {
     space.is_own = sight.identity == own_;
     space.names = sight.known.names;
     space.pins = sight.known.pins;
+    space.foreign_pins = sight.foreign_pins;
     space.process_count = sight.known.processes.size();
     for (const pid_t pid : sight.known.processes) {
       if (space.processes.size() == processes_shown) break;
@@ -281,6 +316,7 @@ class Looking {
     }
   }
 
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   NamespaceIdentity own_;
   std::vector<Sight> sights_;  ///< in the order of the topology's namespaces
   std::map<NamespaceIdentity, std::size_t> numbers_;

@@ -48,6 +48,9 @@ std::vector<std::string> words_about(const Namespace& space) {
   for (std::size_t i = space.names.empty() ? 1 : 0; i < space.pins.size(); ++i) {
     words.push_back("pinned at " + printable(space.pins[i]));
   }
+  for (const ForeignPin& pin : space.foreign_pins) {
+    if (const std::string text = label_of(pin); text != label) words.push_back("pinned at " + text);
+  }
   if (space.process_count == 0) {
     words.emplace_back("no process");
   } else {

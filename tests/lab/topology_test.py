@@ -24,12 +24,23 @@ import xml.etree.ElementTree as ElementTree
 from lab import run, wait_until
 from probes import answers
 from scenario import Scenario, main
-from sites import Culvert, culvert_binary, introduce
+from sites import Culvert, WireGuardGo, culvert_binary, introduce
 
 HOLDS_A_TAP = """
 import fcntl, struct, time
 tun = open("/dev/net/tun", "r+b", buffering=0)
 fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"tap1", 0x0002 | 0x1000))
+print("ready", flush=True)
+time.sleep(600)
+"""
+SILENT_TUNNEL = """
+import fcntl, os, socket, struct, time
+tun = open("/dev/net/tun", "r+b", buffering=0)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"mute", 0x0001 | 0x1000))
+os.makedirs("/run/wireguard", exist_ok=True)
+server = socket.socket(socket.AF_UNIX)
+server.bind("/run/wireguard/mute.sock")
+server.listen()
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -127,12 +138,13 @@ class Topology(Scenario):
                 "addresses": sorted(f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"]),
                 "master": index[link["master"]] if "master" in link else None,
                 "port_state": information["info_slave_data"]["state"] if is_port else None,
+                "detail": f"mode {information['info_data']['mode']}" if information.get("info_kind") == "macvlan" else None,
             }
         return facts
 
     @staticmethod
     def facts(space):
-        keys = ("index", "kind", "state", "mtu", "up", "mac", "addresses", "master", "port_state")
+        keys = ("index", "kind", "state", "mtu", "up", "mac", "addresses", "master", "port_state", "detail")
         return {link["name"]: {key: sorted(link[key]) if key == "addresses" else link[key] for key in keys} for link in space["links"]}
 
     def link(self, topology, name, device):
@@ -316,6 +328,46 @@ class Topology(Scenario):
         self.assertFalse(pathlib.Path("/run/wireguard/site-a.sock").exists())
         tunnel = self.link(json.loads(self.topology("--json", where="left")), "left", "site-a")["tunnel"]
         self.assertEqual(site.keys.public, tunnel["public_key"])
+
+    def test_a_namespace_that_has_its_name_in_another_mount_namespace_is_shown_with_it(self):
+        script = "mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add hidden && ip -n hidden link set lo up && echo made && exec sleep 600"
+        process = self.lab.start("unshare", "-m", "--propagation", "private", "sh", "-c", script)
+        wait_until(lambda: "made" in process.output, what="a namespace with a name that others do not see")
+        topology = json.loads(run(culvert_binary(), "topology", "--json"))
+        [found] = [space for space in topology["namespaces"] if space["foreign_pins"]]
+        self.assertEqual([{"path": "/run/netns/hidden", "pid": process.pid}], found["foreign_pins"])
+        self.assertEqual(([], []), (found["names"], found["pins"]))
+        self.assertEqual([("lo", "UNKNOWN")], [(link["name"], link["state"]) for link in found["links"]])
+
+    def test_a_tunnel_in_the_background_and_one_of_wireguard_go_are_found(self):
+        left, right = self.two_hosts()
+        self.places = {"left": left.path, "right": right.path}
+        there = WireGuardGo(right, "wg-right", ["10.9.0.2/24"])
+        here = Culvert(left, "site-a", ["10.9.0.1/24"])
+        introduce(here, there, left_at="10.0.0.1", right_at="10.0.0.2")
+        there.start()
+        left.run(culvert_binary(), "up", here.write_config())
+        self.lab.closing.callback(left.run, culvert_binary(), "down", here.config_path)
+        self.assertTrue(answers(left, "10.9.0.2", 30))
+        topology = json.loads(self.topology("--json", where="left"))
+        one, two = self.link(topology, "left", "site-a"), self.link(topology, "right", "wg-right")
+        self.assertEqual(["culvert", "wireguard"], [link["tunnel"]["program"] for link in (one, two)])
+        self.assertEqual([here.keys.public, there.keys.public], [link["tunnel"]["public_key"] for link in (one, two)])
+        self.assertEqual(self.end("right", "wg-right"), one["tunnel"]["peers"][0]["device"])
+        self.assertEqual([inode(left.path), inode(right.path)], [link["tunnel"]["socket_namespace"] for link in (one, two)])
+
+    def test_a_socket_that_never_answers_is_told_of_and_hides_nothing_else(self):
+        host = self.lab.host("host")
+        self.places = {"host": host.path}
+        silent = host.start("python3", "-c", SILENT_TUNNEL)
+        wait_until(lambda: "ready" in silent.output, what="the socket to listen")
+        self.lab.closing.callback(pathlib.Path("/run/wireguard/mute.sock").unlink)
+        topology = json.loads(self.topology("--json", where="host"))
+        self.assertTrue(any(remark.startswith("the tunnel of mute: ") for remark in topology["remarks"]), topology["remarks"])
+        link = self.link(topology, "host", "mute")
+        self.assertEqual(([silent.pid], None), ([each["pid"] for each in link["holders"]], link["tunnel"]))
+        silent.end()
+        self.assertEqual([], json.loads(self.topology("--json", where="host"))["remarks"])
 
     def test_a_thousand_processes_do_not_make_it_slow(self):
         self.lab.start("sh", "-c", "for i in $(seq 1000); do sleep 600 & done; wait")

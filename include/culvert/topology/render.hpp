@@ -19,7 +19,8 @@ struct TreeStyle {
 
 /// One object, in one line:
 ///   namespaces: array, the caller's first, of
-///     inode, own (bool), names, pins (arrays of paths under and outside of /run/netns), process_count,
+///     inode, own (bool), names, pins (arrays of paths under and outside of /run/netns),
+///     foreign_pins (array of {path, pid}: in the mount namespace of that process), process_count,
 ///     processes, keepers (arrays of {pid, name}: who is in it, who has it open from outside; some of many),
 ///     problem (why links is empty, or null), links: array of
 ///       index, name, kind, state, up (bool), mtu, mac (or null), addresses (array of "ADDRESS/LENGTH"), detail (or

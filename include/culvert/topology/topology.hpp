@@ -67,11 +67,18 @@ struct Link {
   std::optional<Tunnel> tunnel;
 };
 
+/// A file that keeps a namespace alive in another mount namespace.
+struct ForeignPin {
+  std::string path;
+  Process seen_by;  ///< a process of that mount namespace
+};
+
 struct Namespace {
   std::uint64_t inode = 0;         ///< its identity, as in net:[INODE]
   bool is_own = false;             ///< the caller's
   std::vector<std::string> names;  ///< under /run/netns
   std::vector<std::string> pins;   ///< other paths that keep it alive
+  std::vector<ForeignPin> foreign_pins;
   std::vector<Process> processes;  ///< those in it, by number; of many only the first ones
   std::size_t process_count = 0;
   std::vector<Process> keepers;    ///< those outside that have it open; of many only the first ones
@@ -119,6 +126,8 @@ void join(Topology& topology);
 [[nodiscard]] std::string label_of(const Process& process);
 /// "eth0 in blue", or "blue" for a namespace as a whole. Printable.
 [[nodiscard]] std::string label_of(const Topology& topology, Place place);
+/// "/run/netns/blue of sshd (900)". Printable.
+[[nodiscard]] std::string label_of(const ForeignPin& pin);
 /// The other end of a veth, or what a link is made on, as seen from its namespace: "eth0 in blue", "eth0", "link 7 in a
 /// namespace that was not found". Empty if there is none. Printable.
 [[nodiscard]] std::string label_of_lower(const Topology& topology, std::size_t space, const Link& link);

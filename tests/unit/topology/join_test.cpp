@@ -142,6 +142,8 @@ TEST(Labels, call_a_namespace_by_the_best_there_is) {
   EXPECT_EQ(label_of(space), "kept by keeper (5)");
   space.processes = {{7, "sle\nep"}};
   EXPECT_EQ(label_of(space), "sle\\x0aep (7)");
+  space.foreign_pins = {{"/run/netns/x", {9, "lab"}}};
+  EXPECT_EQ(label_of(space), "/run/netns/x of lab (9)");
   space.is_own = true;
   EXPECT_EQ(label_of(space), "your namespace");
   space.pins = {"/a/pin"};

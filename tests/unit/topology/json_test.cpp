@@ -38,7 +38,7 @@ TEST(Json, tells_a_namespace_and_why_it_is_closed) {
   const json::value topology = json::parse(to_json(large()));
   const json::value& closed = topology.at("namespaces").at(9);
   EXPECT_EQ(json::serialize(closed),
-            R"({"inode":4026531849,"own":false,"names":[],"pins":[],"process_count":1,)"
+            R"({"inode":4026531849,"own":false,"names":[],"pins":[],"foreign_pins":[],"process_count":1,)"
             R"("processes":[{"pid":8000,"name":"rootless"}],"keepers":[],)"
             R"x("problem":"cannot be entered: Operation not permitted (this needs root)","links":[]})x");
   EXPECT_EQ(topology.at("namespaces").at(0).at("own"), true);
