@@ -62,6 +62,10 @@ void settle(const ContainerWish& wish, const StepHook& before_step) {
     step("bring lo up");
     bring_up_loopback();
   }
+  if (wish.connection && wish.connection->way != ConnectionWish::Way::Host) {
+    step("name resolvers");
+    name_reachable_resolvers();
+  }
   if (!wish.is_isolated) return;
   step("cover what is outside");
   cover_what_is_outside(wish.writable);

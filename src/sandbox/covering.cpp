@@ -14,6 +14,7 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 
 #include "culvert/io/record_folder.hpp"
@@ -59,6 +60,14 @@ bool is_folder(const std::string& path) {
 
 bool is_there(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
+}
+
+constexpr const char* resolv_conf = "/etc/resolv.conf";
+
+std::optional<std::string> text_of(const char* path) {
+  const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+  constexpr std::size_t most = 65536;
+  return file.is_open() ? read_all(file, most) : std::nullopt;
 }
 
 /// \040 and the like, in which the kernel writes spaces.
@@ -178,6 +187,14 @@ void show_own_processes_and_interfaces(bool has_own_network) {
     throw std::runtime_error(std::string("cannot mount /sys for the sandbox") + hint);
 }
 
+void name_reachable_resolvers() {
+  // systemd-resolved.service(8): the address it listens at, and the file with the servers it has been told.
+  constexpr std::string_view stub = "nameserver 127.0.0.53\n";
+  const auto present = text_of(resolv_conf);
+  if (!present || present->find(stub) == std::string::npos) return;
+  if (const auto upstream = text_of("/run/systemd/resolve/resolv.conf")) put_over(resolv_conf, *upstream);
+}
+
 void cover_what_is_outside(const std::vector<std::string>& writable) {
   const std::string folder = working_folder();
   // What others mount later shall not arrive.
@@ -198,7 +215,9 @@ void cover_what_is_outside(const std::vector<std::string>& writable) {
   }
   change_mounts("/dev/pts", 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
   change_mounts("/dev/shm", 0, MOUNT_ATTR_RDONLY);
+  const auto names = text_of(resolv_conf);
   hide_folder("/run");
+  if (names && text_of(resolv_conf) != names) put_over(resolv_conf, *names);
   cover_secrets_of_proc();
   return_to_working_folder(folder);
 }

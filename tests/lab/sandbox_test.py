@@ -255,6 +255,16 @@ class Container(Sandboxes):
             self.assertEqual(137, process.wait())
             self.assert_as_before(options)
 
+    def test_kills_and_signals_at_random_moments(self):
+        for number in (signal.SIGKILL, signal.SIGTERM):
+            for delay in range(0, 150, 15):
+                process = self.start("--nat", "--isolate", "--", "sleep", "1000")
+                time.sleep(delay / 1000)
+                status = process.end(number)
+                self.assertIn(status, (-number, 128 + number), process.output)
+                self.sandbox("--no-network", "--", "true")
+                self.assert_as_before(f"after signal {number} at {delay} ms")
+
     def test_a_user_without_namespaces_is_told_what_forbids_them(self):
         script = f"echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all {culvert_binary()} sandbox -- true"
         done = self.host.run("unshare", "--user", "--map-root-user", "sh", "-c", script, check=False)
@@ -331,6 +341,17 @@ class WaysOut(Sandboxes):
             script = "ip route add default via 10.213.0.1 && ! ping -c2 -i0.2 -W1 10.0.0.2 && ping -c1 -W10 10.213.0.1"
             self.sandbox("--", "sh", "-c", script)
         self.assertFalse(capture.contains(bytes([10, 213, 0, 2])), "it went out, though nothing came back")
+
+    def test_names_are_asked_where_they_can_be(self):
+        here = pathlib.Path("/run/resolving")
+        here.mkdir()
+        script = (f"mkdir -p {here}/etc /run/systemd/resolve && cp -a /etc/. {here}/etc && ln -sf {here}/stub.conf {here}/etc/resolv.conf && "
+                  f"echo nameserver 127.0.0.53 > {here}/stub.conf && echo nameserver 192.0.2.53 > /run/systemd/resolve/resolv.conf && "
+                  f"mount --bind {here}/etc /etc && exec {culvert_binary()} sandbox $0 -- cat /etc/resolv.conf")
+        for options, server in (("", "127.0.0.53"), ("--isolate", "127.0.0.53"), ("--nat", "192.0.2.53"), ("--nat --isolate", "192.0.2.53")):
+            said = self.host.run("unshare", "-m", "sh", "-c", script, options)
+            self.assertEqual(f"nameserver {server}\n", said, options)
+        self.assert_as_before()
 
     def test_two_sandboxes_meet_in_a_bridge_that_is_made_for_them(self):
         first = self.start("--bridge", "lan0", "--address", "10.7.0.1/24", "--", "sh", "-c", "echo up; exec sleep 1000")
