@@ -26,9 +26,10 @@ import threading
 import time
 
 from lab import LabError, run, wait_until
+from name_server import NameServer
 from probes import Capture
 from scenario import Scenario, main
-from sites import Culvert, culvert_binary, introduce
+from sites import Culvert, Keys, culvert_binary, introduce
 
 NOBODY = 65534
 FAILED, NOT_RUNNABLE, NOT_FOUND = 125, 126, 127
@@ -50,10 +51,14 @@ class Exec(Culvert):
         self.write_config()
         return [culvert_binary(), "exec", *options, self.config_path, *(["--", *command] if command else [])]
 
+    def become(self):
+        """The words that make somebody else run a program."""
+        if self.user is None:
+            return []
+        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+
     def _inside(self, words):
-        become = [] if self.user is None else ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--inh-caps=-all",
-                                               "--bounding-set=-all"]
-        return self.host.inside(*become, *words)
+        return self.host.inside(*self.become(), *words)
 
     def call(self, *command, options=(), check=False, timeout=60, **others):
         """Runs it to its end."""
@@ -199,6 +204,15 @@ class Command:
         self.a.call("sh", "-c", "echo nameserver 10.0.0.2 > /etc/resolv.conf")
         self.assertEqual(before, pathlib.Path("/etc/resolv.conf").read_bytes())
 
+    def test_finds_names_through_the_tunnel_and_asks_nobody_else(self):
+        self.a.interface_lines = [f"DNS = {ABROAD[0]}"]
+        with NameServer(self.host_b, {"inside.example": [ABROAD[0]]}, address=ABROAD[0]) as server, Capture(self.host_a, "uplink") as capture:
+            done = self.a.call("getent", "ahostsv4", "inside.example")
+        self.assertIn(ABROAD[0], done.stdout)
+        self.assertGreater(server.questions, 0)
+        self.assertGreater(capture.count, 0)
+        self.assertFalse(capture.contains(b"\x06inside\x07example") or capture.datagrams(port=53))
+
     def test_cannot_ask_daemons_of_the_host_for_names(self):
         listeners = []
         for path in ("/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve", "/run/avahi-daemon/socket"):
@@ -252,11 +266,78 @@ class Command:
 class AsRoot(Command, Scene):
     user = None
 
+    def test_has_any_kind_of_device(self):
+        for lines in (["Queues = 2"], ["Offloads = off"], ["Queues = 2", "Offloads = off"]):
+            self.a.interface_lines = lines
+            done = self.a.call("ping", "-c", "1", "-W", "30", ABROAD[0])
+            self.assertEqual(0, done.returncode, (lines, done.stdout, done.stderr))
+        for site in (self.a, self.b):
+            site.interface_lines = ["Mode = tap"]
+        self.b.stop()
+        self.b.start()
+        self.assertEqual(0, self.a.call("ping", "-c", "1", "-W", "30", "10.9.0.2").returncode)
+        self.before = self.state()
+        self.assertEqual(0, self.a.call("true").returncode)
+        self.assert_undone()
+
+    def test_that_deletes_the_device_has_no_way_left(self):
+        marker = os.urandom(12).hex()
+        script = f"ip link delete wg0; for a in {ABROAD[0]} 10.0.0.2; do echo {marker} > /dev/udp/$a/9 && exit 1; done; exit 5"
+        leaks, done = self.marker_leaks("bash", "-c", script, marker=marker.encode())
+        self.assertEqual(5, done.returncode, done.stderr)
+        self.assertFalse(leaks)
+        self.assertIn("device was deleted", done.stderr)
+        self.assert_undone()
+
+    def test_takes_the_datagrams_to_where_its_file_says(self):
+        # A chain: the sockets are in the namespace of another tunnel, or of an uplink of its own.
+        host_c = self.lab.host("host-c")
+        self.a.interface_lines = ["SocketNamespace = host-a"]
+        self.a.host = host_c
+        done = self.a.call("ping", "-c", "1", "-W", "30", ABROAD[0])
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertEqual(0, self.a.call(options=["--verify", "--verify-seconds", "0"]).returncode)
+
 
 class AsOrdinaryUser(Command, Scene):
     user = NOBODY
 
     def test_row_19_without_root_everything_that_a_user_namespace_allows(self):
+        """Namespaces, pairs, a bridge and two tunnels, with a namespace made for one of them, in a user namespace of somebody's."""
+        self.lab.folder.joinpath("files").mkdir()
+        keys = {name: Keys.generate() for name in ("left-tun", "right-tun")}
+        for name, other, own, lines in (("left-tun", "right-tun", "10.9.0.1/24", "SocketNamespace = left\nNamespace = inner"),
+                                        ("right-tun", "left-tun", "10.9.0.2/24", "SocketNamespace = right\nNamespace = right")):
+            endpoint = "Endpoint = 10.0.0.2:51820\n" if name == "left-tun" else ""
+            self.lab.folder.joinpath("files", f"{name}.conf").write_text(
+                f"[Interface]\nPrivateKey = {keys[name].private}\nListenPort = 51820\nAddress = {own}\n{lines}\n\n"
+                f"[Peer]\nPublicKey = {keys[other].public}\n{endpoint}AllowedIPs = 10.9.0.0/24\n", encoding="ascii")
+        files = self.lab.folder / "files"
+        script = f"""set -eux
+            cp -r {files} /var/tmp/culvert-$$; cd /var/tmp/culvert-$$; trap 'rm -r /var/tmp/culvert-$$' EXIT
+            mount -t tmpfs tmpfs /run; mkdir /run/state; export STATE_DIRECTORY=/run/state
+            culvert netns add left; culvert netns add right
+            culvert link veth a:left b:right --address 10.0.0.1/24 --peer-address 10.0.0.2/24 --up
+            culvert netns exec left ping -c 1 -W 20 10.0.0.2
+            culvert link bridge add br0 --up
+            culvert link veth c d:right --up; culvert link bridge port add br0 c; culvert link bridge port remove br0 c
+            culvert netns list; culvert netns same left left
+            culvert up ./left-tun.conf; culvert up ./right-tun.conf
+            culvert netns exec inner ping -c 2 -W 20 10.9.0.2
+            culvert show; culvert topology
+            culvert down ./left-tun.conf; culvert down ./right-tun.conf
+            test "$(culvert netns list | wc -l)" = 2
+            culvert netns delete left; culvert netns delete right
+            test -z "$(ls /run/netns)"
+            """
+        folder = os.path.dirname(culvert_binary())
+        words = ["env", f"PATH={folder}:{os.environ['PATH']}", "unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--mount-proc",
+                 "bash", "-c", script]
+        done = self.host_a.run(*self.a.become(), *words, check=False)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assert_undone()
+
+    def test_has_no_capability(self):
         done = self.a.call("sh", "-c", f"ping -c 1 -W 30 {ABROAD[0]} > /dev/null && grep CapEff /proc/self/status && id -u", check=True)
         self.assertEqual(["CapEff:", "0000000000000000", str(NOBODY)], done.stdout.split())
 

@@ -10,16 +10,16 @@ A, AAAA, IN = 1, 28, 1
 
 
 class NameServer:
-    """Answers at 127.0.0.1:53 of a host, which the whole lab's resolv.conf names. `records` maps names to lists of addresses.
+    """Answers at port 53 of a host's `address`, by itself 127.0.0.1, which the whole lab's resolv.conf names. `records` maps names to lists of addresses.
 
     A context manager. Without a record the answer is that there is no such name; while `is_silent` there is none at all.
     """
 
-    def __init__(self, host, records=None, lifetime=10):
+    def __init__(self, host, records=None, lifetime=10, address="127.0.0.1"):
         self.records, self.lifetime, self.is_silent = dict(records or {}), lifetime, False
         self.questions = 0
         self._socket = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 53))
+        self._socket.bind((address, 53))
         self._socket.settimeout(0.1)
         self._is_ending = False
         self._thread = threading.Thread(target=self._serve, daemon=True)

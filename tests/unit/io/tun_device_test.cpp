@@ -390,6 +390,48 @@ TEST(TunDevice, does_not_adopt_a_device_whose_frames_have_another_form) {
   });
 }
 
+std::vector<UniqueFd> copies_of(const std::vector<int>& descriptors) {
+  std::vector<UniqueFd> copies;
+  for (const int fd : descriptors) copies.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  return copies;
+}
+
+TEST(TunDevice, is_the_same_in_another_process_that_is_given_its_descriptors) {
+  with_tun([] {
+    for (const std::size_t queues : {std::size_t{1}, std::size_t{3}}) {
+      for (const bool with_offloads : {false, true}) {
+        for (const DeviceLayer layer : {DeviceLayer::Ip, DeviceLayer::Ethernet}) {
+          std::optional<TunDevice> maker(TunDevice::create("tun-a", with_offloads, queues, layer));
+          const DeviceOffloads offloads = maker->offloads();
+          TunDevice taker = TunDevice::assemble(copies_of(maker->descriptors()));
+          maker.reset();
+          EXPECT_EQ(taker.name(), "tun-a");
+          EXPECT_EQ(taker.layer(), layer);
+          EXPECT_EQ(taker.queue_count(), queues);
+          EXPECT_EQ(taker.offloads().virtio_net_header, offloads.virtio_net_header);
+          EXPECT_EQ(taker.offloads().tcp, offloads.tcp);
+          EXPECT_EQ(taker.offloads().udp, offloads.udp);
+          EXPECT_EQ(taker.queue(queues - 1).offloads().tcp, offloads.tcp);
+          EXPECT_NE(::if_nametoindex("tun-a"), 0U) << "the device lives as long as the taker";
+        }
+      }
+    }
+  });
+}
+
+TEST(TunDevice, is_not_made_of_other_descriptors) {
+  with_tun([] {
+    EXPECT_THROW((void)TunDevice::assemble({}), std::system_error);
+    EXPECT_THROW((void)TunDevice::assemble(copies_of({STDERR_FILENO})), std::system_error);
+    const TunDevice plain = TunDevice::create("tun-a");
+    EXPECT_THROW((void)TunDevice::assemble(copies_of({plain.fd(), plain.fd()})), std::system_error);
+    const TunDevice queues = TunDevice::create("tun-b", false, 2);
+    std::vector<int> descriptors = queues.descriptors();
+    descriptors.pop_back();
+    EXPECT_THROW((void)TunDevice::assemble(copies_of(descriptors)), std::system_error);
+  });
+}
+
 TEST(TunDevice, says_that_an_adopted_device_has_no_offloads_and_why) {
   with_tun([] {
     const auto device = TunDevice::adopt(attach(IFF_TUN | IFF_NO_PI));
