@@ -267,11 +267,12 @@ TEST_F(ConnectionTest, does_not_take_the_table_of_a_link_that_has_its_name_now) 
     const NetworkNamespace inside = NetworkNamespace::create();
     const Connection connection(wish_for(Way::Nat), inside, options());
     const SandboxJournals journals(options().folder);
-    journals.write({.owner = {999999, 1},
-                    .where = NetworkNamespace::current().identity(),
-                    .link = {4242, connection.outer_link()},
-                    .settings = {{"net/ipv4/ip_forward", "0"}},
-                    .bridge = {}});
+    SandboxJournal dead;
+    dead.owner = {999999, 1};
+    dead.where = NetworkNamespace::current().identity();
+    dead.link = {4242, connection.outer_link()};
+    dead.settings.push_back({"net/ipv4/ip_forward", "0"});
+    journals.write(dead);
     take_back_leftovers(options());
     EXPECT_THAT(output_of("nft list ruleset"), HasSubstr("masquerade"));
     EXPECT_EQ(read_sysctl("net/ipv4/ip_forward"), "1");
