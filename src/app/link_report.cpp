@@ -32,21 +32,24 @@ const InterfaceFacts* LinkReport::find(std::uint32_t index) const {
 std::string LinkReport::words_about_other(const InterfaceFacts& link) const {
   std::string words = link.kind == "veth" ? "to " : "on ";
   const InterfaceFacts* const here = link.other_namespace ? nullptr : find(link.other);
-  words += here != nullptr ? printable(here->name.name) : "interface " + std::to_string(link.other);
-  if (link.other_namespace) words += " in namespace number " + std::to_string(*link.other_namespace);
+  if (here != nullptr) return words + printable(here->name.name);
+  words.append("interface ").append(std::to_string(link.other));
+  if (link.other_namespace) words.append(" in namespace number ").append(std::to_string(*link.other_namespace));
   return words;
 }
 
 std::string LinkReport::line_about(const InterfaceFacts& link) {
-  std::string line = std::to_string(link.name.index) + ": " + printable(link.name.name);
+  std::string line = std::to_string(link.name.index);
+  line.append(": ").append(printable(link.name.name));
   line += link.is_up ? ": up" : ": down";
-  if (link.is_up && link.state != "up") line += " (" + link.state + ")";
-  line += ", mtu " + std::to_string(link.mtu);
-  if (!link.kind.empty()) line += ", " + link.kind;
-  if (link.other != 0) line += " " + words_about_other(link);
-  if (!link.mac.is_zero()) line += ", " + link.mac.to_string();
-  if (const InterfaceFacts* const master = find(link.master)) line += ", port of " + printable(master->name.name);
-  for (const Prefix& address : netlink_.addresses(link.name.index)) line += ", " + address.to_string();
+  if (link.is_up && link.state != "up") line.append(" (").append(link.state).append(")");
+  line.append(", mtu ").append(std::to_string(link.mtu));
+  if (!link.kind.empty()) line.append(", ").append(link.kind);
+  if (link.other != 0) line.append(" ").append(words_about_other(link));
+  if (!link.mac.is_zero()) line.append(", ").append(link.mac.to_string());
+  if (const InterfaceFacts* const master = find(link.master))
+    line.append(", port of ").append(printable(master->name.name));
+  for (const Prefix& address : netlink_.addresses(link.name.index)) line.append(", ").append(address.to_string());
   return line;
 }
 
@@ -55,9 +58,9 @@ std::string LinkReport::lines_about_ports(const InterfaceFacts& bridge) {
   for (const BridgePort& port : netlink_.bridge_ports()) {
     const InterfaceFacts* const link = find(port.index);
     if (port.bridge != bridge.name.index || link == nullptr) continue;
-    lines += "  " + std::to_string(port.index) + ": " + printable(link->name.name) + ": ";
-    lines += word_for(port.state);
-    lines += ", priority " + std::to_string(port.priority) + ", cost " + std::to_string(port.cost) + "\n";
+    lines.append("  ").append(std::to_string(port.index)).append(": ").append(printable(link->name.name));
+    lines.append(": ").append(word_for(port.state)).append(", priority ").append(std::to_string(port.priority));
+    lines.append(", cost ").append(std::to_string(port.cost)).append("\n");
   }
   return lines;
 }
