@@ -1,5 +1,6 @@
 // Puts the boxes of all namespaces in their places and leads the lines between them.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -51,6 +52,23 @@ struct Passage {
   std::size_t port1 = 0, port2 = 0;
   bool is_left1 = true, is_left2 = false;
 };
+
+bool is_between(double value, double one, double two) {
+  return std::min(one, two) < value && value < std::max(one, two);
+}
+
+bool do_cross(const std::vector<Point>& one, const std::vector<Point>& two) {
+  const auto crosses = [](Point a, Point b, Point c, Point d) {
+    return a.y == b.y && c.x == d.x && is_between(c.x, a.x, b.x) && is_between(a.y, c.y, d.y);
+  };
+  for (std::size_t i = 0; i + 1 < one.size(); ++i) {
+    for (std::size_t j = 0; j + 1 < two.size(); ++j) {
+      if (crosses(one[i], one[i + 1], two[j], two[j + 1]) || crosses(two[j], two[j + 1], one[i], one[i + 1]))
+        return true;
+    }
+  }
+  return false;
+}
 
 class Layout {
  public:
@@ -398,11 +416,34 @@ class Layout {
       line.push_back({side(hop.is_left2), hop.y2 + down});
     }
     for (std::size_t card = 0; card < cards_.size(); ++card) paint_card(card, lefts[column_[card]], tops_[card] + down);
+    const std::vector<std::size_t> hues = choose_hues(points);
     for (std::size_t number = 0; number < lines_.size(); ++number) {
-      drawing_.wires.push_back({lines_[number].kind, number % hue_count, points[number], lines_[number].title});
+      drawing_.wires.push_back({lines_[number].kind, hues[number], points[number], lines_[number].title});
     }
     drawing_.width = x + margin;
     finish(bottom);
+  }
+
+  /// Lines that cross differ as far as there are hues, and so do those that only pass the same channel.
+  [[nodiscard]] std::vector<std::size_t> choose_hues(const std::vector<std::vector<Point>>& points) const {
+    constexpr std::size_t weight_of_crossing = 1000;
+    std::vector<std::set<std::size_t>> channels(lines_.size());
+    for (const Passage& passage : passages_) channels[passage.line].insert(passage.channel);
+    std::vector<std::array<std::size_t, hue_count>> uses(columns_.size() + 1);
+    std::vector<std::size_t> hues;
+    for (std::size_t line = 0; line < lines_.size(); ++line) {
+      std::array<std::size_t, hue_count> near{};
+      for (const std::size_t channel : channels[line]) {
+        for (std::size_t hue = 0; hue < hue_count; ++hue) near[hue] += uses[channel][hue];
+      }
+      for (std::size_t other = 0; other < line; ++other) {
+        if (do_cross(points[line], points[other])) near[hues[other]] += weight_of_crossing;
+      }
+      const auto chosen = static_cast<std::size_t>(std::ranges::min_element(near) - near.begin());
+      for (const std::size_t channel : channels[line]) ++uses[channel][chosen];
+      hues.push_back(chosen);
+    }
+    return hues;
   }
 
   void paint_card(std::size_t number, double x, double y) {
