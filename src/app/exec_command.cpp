@@ -37,6 +37,13 @@ void make_parents_of(const std::string& path) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
 }
 
+void warn_about(Config& config) {
+  // Only that it is not where the sockets are matters.
+  config.device_namespace = "a new one";
+  for (const std::string& advice : advice_on(config)) spdlog::warn("{}", advice);
+  config.device_namespace.clear();
+}
+
 }  // namespace
 
 int run_behind_tunnel_of(const std::string& file_or_name, const std::vector<std::string>& command,
@@ -44,6 +51,7 @@ int run_behind_tunnel_of(const std::string& file_or_name, const std::vector<std:
   const std::string path = config_path_of(file_or_name);
   Config config = read_config_file(path);
   for (const std::string& warning : adapt_to_own_namespace(config)) spdlog::warn("{}", warning);
+  warn_about(config);
   if (::geteuid() != 0) make_parents_of(state_directory());
   if (!options.before_exec) options.before_exec = restore_core_limit;
   return run_behind_tunnel(std::move(config), name_for(path), command, options);

@@ -228,6 +228,18 @@ class Command:
             self.assertEqual(0, subprocess.run(["python3", "-c", ask], check=False).returncode, "outside it is there")
             self.assertEqual(1, self.a.call("python3", "-c", ask).returncode, path)
 
+    def test_is_warned_of_what_bites_and_of_nothing_that_does_not(self):
+        # The endpoint is in AllowedIPs, which only a device in the same namespace would mind.
+        self.a.peers[0].allowed_ips = ["10.0.0.0/8"]
+        self.a.interface_lines = ["DNS = 10.9.0.53"]
+        silent = self.lab.folder / "state"
+        silent.mkdir()
+        silent.chmod(0o777)
+        self.assertEqual("", self.a.call("true", env={**os.environ, "STATE_DIRECTORY": str(silent)}).stderr)
+        os.chmod(self.a.write_config(), 0o644)
+        words = [culvert_binary(), "exec", self.a.config_path, "--", "true"]
+        self.assertIn("others can read", self.host_a.run(*self.a.become(), *words, check=False).stderr)
+
     def test_sees_its_own_processes_and_links_alone(self):
         done = self.a.call("sh", "-c", "ls /sys/class/net; echo; ls -d /proc/[0-9]* | wc -l", check=True)
         links, _, processes = done.stdout.partition("\n\n")
