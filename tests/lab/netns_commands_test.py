@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import time
 
 from commands import CANNOT_RUN, NAMES, NOT_FOUND, OWN_FAILURE, WRONG_USAGE, CommandScenario, has_watches, without_capability
 from lab import run, wait_until
@@ -223,6 +224,28 @@ class NetnsCommands(CommandScenario):
         for words in (("add",), ("delete",), ("unknown",), ("list", "-n", ""), ("same", "1")):
             with self.subTest(words=words):
                 self.assertEqual(WRONG_USAGE, self.try_culvert("netns", *words).returncode)
+
+    def test_a_kill_leaves_a_namespace_or_a_name_that_delete_removes(self):
+        self.culvert("netns", "add", "other")
+        before = self.whole_state()
+        made = {True: 0, False: 0}
+        delay = 0.004
+        for _ in range(60):
+            process = self.lab.start(culvert_binary(), "netns", "add", "blue")
+            time.sleep(delay)
+            process.popen.kill()
+            process.popen.wait()
+            is_there = (NAMES / "blue").exists()
+            made[is_there] += 1
+            # Around the moment at which it is being made.
+            delay *= 0.85 if is_there else 1.2
+            if not is_there:
+                self.culvert("netns", "add", "blue")
+            elif "/run/netns/blue" not in self.mount_points():
+                self.refused("netns", "add", "blue", said=["'blue'", "culvert netns delete"])
+            self.culvert("netns", "delete", "blue")
+            self.assertEqual(before, self.whole_state())
+        self.assertTrue(all(made.values()), made)
 
     def test_who_lacks_permission_is_told_and_leaves_nothing(self):
         self.culvert("netns", "add", "blue")
