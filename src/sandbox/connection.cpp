@@ -160,6 +160,7 @@ ConnectionWish completed(ConnectionWish wish) {
 Connection::Connection(const ConnectionWish& wish, const NetworkNamespace& inside, ConnectionOptions options)
     : options_(std::move(options)), outside_(NetworkNamespace::current()), journals_(options_.folder) {
   journal_.owner = ProcessIdentity::self();
+  journal_.process_space = own_process_space();
   journal_.where = outside_.identity();
   try {
     set_up(wish, inside);
@@ -205,7 +206,7 @@ void Connection::make_pair(const ConnectionWish& wish, const NetworkNamespace& i
 
 void Connection::write_journal(const ConnectionWish& wish) {
   const UniqueFd lock = journals_.lock();
-  const auto others = journals_.others(journal_.owner, options_.say);
+  const auto others = journals_.others(journal_, options_.say);
   if (wish.way == Way::Nat) {
     for (const Family family : {Family::V4, Family::V6}) {
       if (!has_family(addresses_.inside, family)) continue;
@@ -338,8 +339,8 @@ void Connection::take_back() noexcept {
   attempt(told, journal_.link.name, [&] {
     const ScopedNamespace there(outside_);
     const UniqueFd lock = journals_.lock();
-    take_back_at_host(journal_, journals_.others(journal_.owner, told), told);
-    journals_.remove(journal_.owner);
+    take_back_at_host(journal_, journals_.others(journal_, told), told);
+    journals_.remove(journal_);
   });
 }
 
@@ -354,17 +355,19 @@ void Connection::say(const std::string& text) const {
 void take_back_leftovers(const ConnectionOptions& options) noexcept {
   if (::access(options.folder.c_str(), F_OK) != 0) return;
   attempt(options.say, options.folder, [&] {
+    const std::uint64_t space = own_process_space();
     const SandboxJournals journals(options.folder);
     const UniqueFd lock = journals.lock();
     for (const SandboxJournal& left : journals.others({}, options.say)) {
-      if (left.owner.is_alive()) continue;
+      // Whether one in another PID namespace lives, a sandbox's or a container's with the same /run, is not to be seen.
+      if (left.process_space != space || left.owner.is_alive()) continue;
       attempt(options.say, left.link.name, [&] {
         // With a namespace went everything in it.
         if (const auto where = find_namespace(left.where, {})) {
           const ScopedNamespace there(*where);
-          take_back_at_host(left, journals.others(left.owner, options.say), options.say);
+          take_back_at_host(left, journals.others(left, options.say), options.say);
         }
-        journals.remove(left.owner);
+        journals.remove(left);
       });
     }
   });

@@ -102,31 +102,19 @@ void forbid_system_calls() {
   const Filter filter(seccomp_init(SCMP_ACT_ALLOW));
   if (!filter) throw std::bad_alloc();
   add_other_architectures(filter);
-  for (const int call : {SCMP_SYS(setns),
-                         SCMP_SYS(mount),
-                         SCMP_SYS(umount),
-                         SCMP_SYS(umount2),
-                         SCMP_SYS(pivot_root),
-                         SCMP_SYS(chroot),
-                         SCMP_SYS(fsopen),
-                         SCMP_SYS(fsconfig),
-                         SCMP_SYS(fsmount),
-                         SCMP_SYS(fspick),
-                         SCMP_SYS(move_mount),
-                         SCMP_SYS(open_tree),
-                         SCMP_SYS(mount_setattr),
-                         SCMP_SYS(open_by_handle_at),
-                         SCMP_SYS(bpf),
-                         SCMP_SYS(perf_event_open),
-                         SCMP_SYS(userfaultfd),
-                         SCMP_SYS(kexec_load),
-                         SCMP_SYS(kexec_file_load),
-                         SCMP_SYS(init_module),
-                         SCMP_SYS(finit_module),
-                         SCMP_SYS(delete_module),
-                         SCMP_SYS(add_key),
-                         SCMP_SYS(request_key),
-                         SCMP_SYS(keyctl)}) {
+  for (const int call : {SCMP_SYS(setns),         SCMP_SYS(mount),
+                         SCMP_SYS(umount),        SCMP_SYS(umount2),
+                         SCMP_SYS(pivot_root),    SCMP_SYS(chroot),
+                         SCMP_SYS(fsopen),        SCMP_SYS(fsconfig),
+                         SCMP_SYS(fsmount),       SCMP_SYS(fspick),
+                         SCMP_SYS(move_mount),    SCMP_SYS(open_tree),
+                         SCMP_SYS(mount_setattr), SCMP_SYS(open_by_handle_at),
+                         SCMP_SYS(bpf),           SCMP_SYS(perf_event_open),
+                         SCMP_SYS(userfaultfd),   SCMP_SYS(io_uring_setup),
+                         SCMP_SYS(kexec_load),    SCMP_SYS(kexec_file_load),
+                         SCMP_SYS(init_module),   SCMP_SYS(finit_module),
+                         SCMP_SYS(delete_module), SCMP_SYS(add_key),
+                         SCMP_SYS(request_key),   SCMP_SYS(keyctl)}) {
     refuse(filter, EPERM, call);
   }
   for (unsigned long bit = 1; bit <= namespace_flags; bit <<= 1) {

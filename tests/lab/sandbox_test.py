@@ -342,6 +342,15 @@ class WaysOut(Sandboxes):
             self.sandbox("--", "sh", "-c", script)
         self.assertFalse(capture.contains(bytes([10, 213, 0, 2])), "it went out, though nothing came back")
 
+    def test_one_in_the_other_takes_nothing_from_it(self):
+        script = f"{culvert_binary()} sandbox -- true && echo done; exec sleep 1000"
+        outer = self.start("--nat", "--", "sh", "-c", script)
+        wait_until(lambda: "done" in outer.output, what="the inner one to end")
+        self.assertIn("masquerade", self.host.run("nft", "list", "ruleset"))
+        self.assertEqual("1", self.host.run("cat", "/proc/sys/net/ipv4/ip_forward").strip())
+        outer.end()
+        self.assert_as_before()
+
     def test_names_are_asked_where_they_can_be(self):
         here = pathlib.Path("/run/resolving")
         here.mkdir()

@@ -9,10 +9,10 @@ namespace culvert {
 void give_up_capabilities();
 
 /// Refuses to the calling thread, and to all programs it will ever become, with EPERM, what leads to other namespaces
-/// or gives new capabilities: entering and making namespaces, mounting, keyrings, opening files by handle, programs for
-/// the kernel, machine sockets (AF_VSOCK, which know no network namespaces), and typing on the user's terminal.
-/// clone3(2), whose flags a filter cannot see, is "not implemented", on which C libraries take clone(2). Needs no
-/// capability after give_up_capabilities(). Throws std::system_error.
+/// or gives new capabilities: entering and making namespaces, mounting, keyrings, opening files by handle, io_uring,
+/// into which a filter does not see, programs for the kernel, machine sockets (AF_VSOCK, which know no network
+/// namespaces), and typing on the user's terminal. clone3(2), whose flags a filter cannot see, is "not implemented", on
+/// which C libraries take clone(2). Needs no capability after give_up_capabilities(). Throws std::system_error.
 void forbid_system_calls();
 
 /// Closes on exec all descriptors but the three standard ones: one may be of a namespace. Throws std::runtime_error if

@@ -1,6 +1,7 @@
 // What a sandbox has changed at its host and would outlive its process: enough for any process to take it back.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ struct MadeBridge {
 
 struct SandboxJournal {
   ProcessIdentity owner;
+  std::uint64_t process_space = 0;      ///< the inode of the owner's PID namespace, in which its number means something
   NamespaceIdentity where;              ///< the network namespace outside
   LinkName link;                        ///< the end outside, after which the table is named
   std::vector<KernelSetting> settings;  ///< as they were before the first sandbox that needs them
@@ -41,6 +43,9 @@ struct SandboxJournal {
 /// Nothing for a text that no journal has.
 [[nodiscard]] std::optional<SandboxJournal> sandbox_journal_from_text(std::string_view text);
 
+/// Of the calling process. Throws std::system_error.
+[[nodiscard]] std::uint64_t own_process_space();
+
 /// All journals of sandboxes, named after their owners. Calls throw std::exception that name the file.
 class SandboxJournals {
  public:
@@ -49,10 +54,10 @@ class SandboxJournals {
 
   /// While the result lives no other process holds the same.
   [[nodiscard]] UniqueFd lock() const { return records_.lock(); }
-  /// All but those of `owner`. `say` is told of those that are not to be trusted or make no sense.
-  [[nodiscard]] std::vector<SandboxJournal> others(const ProcessIdentity& owner, const SaySandbox& say) const;
+  /// All but that of `own`'s owner. `say` is told of those that are not to be trusted or make no sense.
+  [[nodiscard]] std::vector<SandboxJournal> others(const SandboxJournal& own, const SaySandbox& say) const;
   void write(const SandboxJournal& journal) const;
-  void remove(const ProcessIdentity& owner) const;
+  void remove(const SandboxJournal& journal) const;
 
  private:
   RecordFolder records_;

@@ -84,6 +84,7 @@ TEST(Isolation, refuses_every_way_to_other_namespaces) {
     EXPECT_TRUE(is_refused(::syscall(SYS_open_by_handle_at, AT_FDCWD, nullptr, 0)));
     EXPECT_TRUE(is_refused(::syscall(SYS_keyctl, 0, 0, 0, 0, 0)));
     EXPECT_TRUE(is_refused(::syscall(SYS_bpf, 0, nullptr, 0)));
+    EXPECT_TRUE(is_refused(::syscall(SYS_io_uring_setup, 1, nullptr)));
     EXPECT_TRUE(is_refused(::chroot("/")));
   });
 }
