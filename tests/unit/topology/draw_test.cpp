@@ -11,6 +11,10 @@
 namespace culvert::topology::test {
 namespace {
 
+std::string numbered(const char* start, std::size_t number) {
+  return std::string(start).append(std::to_string(number));
+}
+
 void expect_no_labels_overlap(const Drawing& drawing) {
   for (std::size_t a = 0; a < drawing.labels.size(); ++a) {
     for (std::size_t b = a + 1; b < drawing.labels.size(); ++b) {
@@ -120,7 +124,7 @@ TEST(Draw, a_crowd_of_lines_between_few_namespaces_is_readable) {
   for (const char* name : {"a", "b", "c", "d"}) scene.space(name);
   for (std::size_t one = 0; one < 4; ++one) {
     for (std::size_t two = 0; two < 4; ++two) {
-      scene.veth(one, "v" + std::to_string(two), 0, two, "w" + std::to_string(one), {"10.0.0.1/24"});
+      scene.veth(one, numbered("v", two), 0, two, numbered("w", one), {"10.0.0.1/24"});
     }
   }
   expect_readable(scene.joined());
@@ -131,11 +135,11 @@ TEST(Draw, whatever_is_joined_with_whatever_is_readable) {
   for (int round = 0; round < 6; ++round) {
     Scene scene;
     const std::size_t count = 2 + random() % 9;
-    for (std::size_t i = 0; i < count; ++i) scene.space("space-" + std::to_string(i));
+    for (std::size_t i = 0; i < count; ++i) scene.space(numbered("space-", i));
     for (std::size_t i = 0; i < 2 * count; ++i) {
       const std::size_t one = random() % count;
       const std::uint32_t bridge = random() % 3 == 0 ? scene.link(one, "br", "bridge").index : 0;
-      scene.veth(one, "v" + std::to_string(i), bridge, random() % count, "w" + std::to_string(i), {"fd00::1/64"});
+      scene.veth(one, numbered("v", i), bridge, random() % count, numbered("w", i), {"fd00::1/64"});
     }
     SCOPED_TRACE(round);
     expect_readable(scene.joined());
@@ -146,9 +150,8 @@ TEST(Draw, two_hundred_namespaces_take_no_longer_than_people_wait) {
   Scene scene;
   const std::size_t host = scene.space("");
   const std::uint32_t bridge = scene.link(host, "br0", "bridge").index;
-  for (int i = 0; i < 200; ++i) {
-    scene.veth(host, "veth" + std::to_string(i), bridge, scene.space("container-" + std::to_string(i)), "eth0",
-               {"10.0.0.2/16"});
+  for (std::size_t i = 0; i < 200; ++i) {
+    scene.veth(host, numbered("veth", i), bridge, scene.space(numbered("container-", i)), "eth0", {"10.0.0.2/16"});
   }
   const Drawing drawing = draw(scene.joined());
   EXPECT_EQ(drawing.wires.size(), 200U);
@@ -170,10 +173,10 @@ TEST(Draw, lines_that_cross_differ_in_hue) {
   std::mt19937 random(3);
   Scene scene;
   constexpr std::size_t count = 10;
-  for (std::size_t i = 0; i < count; ++i) scene.space("space-" + std::to_string(i));
+  for (std::size_t i = 0; i < count; ++i) scene.space(numbered("space-", i));
   for (std::size_t i = 0; i < 2 * count; ++i) {
     const std::size_t one = random() % count;
-    scene.veth(one, "v" + std::to_string(i), 0, random() % count, "w" + std::to_string(i), {"fd00::1/64"});
+    scene.veth(one, numbered("v", i), 0, random() % count, numbered("w", i), {"fd00::1/64"});
   }
   const Drawing drawing = draw(scene.joined());
   std::size_t crossings = 0;
