@@ -187,7 +187,7 @@ class Looking {
 
   void ask(Holding& holding) {
     const HeldDevice& device = holding.device;
-    // Each may keep silent for two seconds.
+    // Each may keep silent for five seconds.
     constexpr std::chrono::seconds patience_with_all(10);
     if (std::chrono::steady_clock::now() - begin_ > patience_with_all) {
       topology_.remarks.push_back("the tunnel of " + device.name + ": not asked, since others took too long to answer");

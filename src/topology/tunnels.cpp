@@ -68,7 +68,7 @@ Tunnel tunnel_from(std::string_view answer, std::uint64_t now) {
 }
 
 std::optional<Tunnel> ask_for_tunnel(int pid, const std::string& device) {
-  constexpr std::chrono::seconds patience(2);
+  constexpr std::chrono::seconds patience(5);
   // It may live in a mount namespace of its own. There /var/run, being a link to /run, would lead back here.
   const std::string there = "/proc/" + std::to_string(pid) + "/root/run/wireguard";
   for (const std::string& folder : {there, std::string(control_socket_folder)}) {
