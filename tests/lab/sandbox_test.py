@@ -404,9 +404,9 @@ ATTEMPTS = {
     "mounting /proc again": "mount -t proc proc /mnt",
     "uncovering /run": "umount /run",
     "renaming its device": "ip link set eth0 down",
-    "making the kernel run a program": "text=$(cat /proc/sys/kernel/core_pattern) && echo \"$text\" > /proc/sys/kernel/core_pattern",
+    "making the kernel run a program": ": >> /proc/sys/kernel/core_pattern",
     "making a device node": "node=$(mktemp -u) && mknod $node b 254 0 && rm $node",
-    "changing files that others run": "touch /etc",
+    "changing files that others run": "touch {folder}/hook",
     "talking to a service outside": "test -e {socket}",
 }
 # What cannot succeed without --isolate either, for want of a process to be seen or anything to do with privileges.
@@ -414,7 +414,7 @@ HARMLESS = {"a device by the number of a process outside", "a device by the numb
             "a device by /proc of a process outside", "entering by process",
             "a new user namespace, then a device", "uncovering /run"}
 # What root of a user namespace cannot do anyway.
-FOR_ROOT = {"making a device node", "making the kernel run a program", "changing files that others run"}
+FOR_ROOT = {"making a device node", "making the kernel run a program"}
 
 
 class Isolation(Sandboxes):
