@@ -204,6 +204,22 @@ class Command:
         self.a.call("sh", "-c", "echo nameserver 10.0.0.2 > /etc/resolv.conf")
         self.assertEqual(before, pathlib.Path("/etc/resolv.conf").read_bytes())
 
+    def test_asks_them_whatever_resolv_conf_is(self):
+        stub = "/run/systemd/resolve/stub-resolv.conf"
+        self.a.interface_lines = ["DNS = 10.9.0.53"]
+        words = [*self.a.become(), *self.a.words("cat", "/etc/resolv.conf", "/etc/hostname", options=["--verify", "--verify-seconds", "0"])]
+        for change in ("rm -f /etc/resolv.conf",
+                       "ln -sf /nowhere/resolv.conf /etc/resolv.conf",
+                       f"mkdir -p {os.path.dirname(stub)}; echo nameserver 127.0.0.53 > {stub}; ln -sf ../{stub} /etc/resolv.conf",
+                       "echo nameserver 10.0.0.2 > /etc/real; ln -sf real /etc/resolv.conf"):
+            script = (f"set -e; copy={self.lab.folder}/etc; mkdir $copy; cp /etc/passwd /etc/group /etc/nsswitch.conf $copy; echo here > $copy/hostname; "
+                      f"mount --bind $copy /etc; {change}; exec \"$@\"")
+            done = self.host_a.run("unshare", "--mount", "bash", "-c", script, "bash", *words, check=False)
+            run("rm", "-r", self.lab.folder / "etc")
+            self.assertEqual(0, done.returncode, (change, done.stderr))
+            self.assertEqual(["nameserver 10.9.0.53", "here"], done.stdout.splitlines()[1:], change)
+            self.assertIn("verified from inside", done.stderr)
+
     def test_finds_names_through_the_tunnel_and_asks_nobody_else(self):
         self.a.interface_lines = [f"DNS = {ABROAD[0]}"]
         with NameServer(self.host_b, {"inside.example": [ABROAD[0]]}, address=ABROAD[0]) as server, Capture(self.host_a, "uplink") as capture:
