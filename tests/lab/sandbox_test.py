@@ -12,6 +12,7 @@ Rows 11, 15 and 16 of the namespaces' list. Failures and kills at each single st
 tests/unit/sandbox/connection_test.cpp.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 import unittest
@@ -208,18 +210,19 @@ class Container(Sandboxes):
     def is_stopped(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T"
 
-    def test_the_terminal_is_the_commands(self):
+    def at_terminal(self, *argv):
+        """Starts a program with a terminal of its own; returns it, what types there, and what was printed, which grows."""
         leader, follower = pty.openpty()
 
         def become_session():
             os.setsid()
-            import fcntl, termios  # pylint: disable=import-outside-toplevel,multiple-imports
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         with self.host.entered():
-            shell = subprocess.Popen([culvert_binary(), "sandbox", "--", "sh", "-c", "echo up; read line; echo got $line; exec cat"],
-                                     stdin=follower, stdout=follower, stderr=follower, preexec_fn=become_session)
+            program = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, preexec_fn=become_session)
         os.close(follower)
+        self.addCleanup(os.close, leader)
+        self.addCleanup(program.kill)
         text = bytearray()
 
         def read():
@@ -229,15 +232,35 @@ class Container(Sandboxes):
             except OSError:
                 pass
 
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
+        threading.Thread(target=read, daemon=True).start()
+        return program, lambda keys: os.write(leader, keys), text
+
+    def test_the_terminal_is_the_commands(self):
+        program, type_keys, text = self.at_terminal(culvert_binary(), "sandbox", "--", "sh", "-c", "echo up; read line; echo got $line; exec cat")
         wait_until(lambda: b"up" in text, what="the command to speak")
-        os.write(leader, b"word\n")
+        type_keys(b"word\n")
         wait_until(lambda: b"got word" in text, what="the command to hear")
-        os.write(leader, b"\x03")  # Ctrl-C
-        self.assertEqual(130, shell.wait(30))
+        type_keys(b"\x03")  # Ctrl-C
+        self.assertEqual(130, program.wait(30))
         self.assert_as_before()
-        os.close(leader)
+
+    def test_a_shell_stops_it_and_has_it_go_on(self):
+        shell, type_keys, text = self.at_terminal("bash", "--norc", "-i")
+        type_keys(f"{culvert_binary()} sandbox -- sh -c 'echo u''p; exec sleep 1000'\n".encode())
+        wait_until(lambda: b"up\r\n" in text, what="the command to speak")
+        children = pathlib.Path(f"/proc/{shell.pid}/task/{shell.pid}/children")
+        sandbox = int(children.read_text(encoding="ascii").split()[0])
+        type_keys(b"\x1a")  # Ctrl-Z
+        wait_until(lambda: b"Stopped" in text and self.is_stopped(sandbox), what="both to stop")
+        type_keys(b"fg\n")
+        wait_until(lambda: not self.is_stopped(sandbox), what="it to go on")
+        type_keys(b"\x03")
+        wait_until(lambda: not children.read_text(encoding="ascii").split(), what="it to end")
+        type_keys(b"echo stat''us $?\n")
+        wait_until(lambda: b"status 130" in text, what="its status")
+        type_keys(b"exit\n")
+        shell.wait(30)
+        self.assert_as_before()
 
     def test_nothing_is_left_when_either_side_is_killed(self):
         for options in ([], ["--nat"], ["--bridge", "br0"]):
