@@ -55,7 +55,8 @@ class Exec(Culvert):
         """The words that make somebody else run a program."""
         if self.user is None:
             return []
-        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
+                "env", f"HOME={home_of(self.user)}"]
 
     def _inside(self, words):
         return self.host.inside(*self.become(), *words)
@@ -68,6 +69,14 @@ class Exec(Culvert):
     def begin(self, *command, options=(), log=None):
         """Starts it; the lab ends it."""
         return self.lab.start(*self._inside(self.words(*command, options=options)), log=log)
+
+
+def home_of(user):
+    """A folder of his own for somebody."""
+    path = pathlib.Path(f"/var/lib/home-{user}")
+    path.mkdir(exist_ok=True)
+    os.chown(path, user, user)
+    return path
 
 
 def children_of(pid):
