@@ -148,6 +148,8 @@ class BadInput(Scenario):
     def test_unknown_namespaces(self):
         for key in ("Namespace", "SocketNamespace"):
             for value in ("nowhere", "/run/nothing", "/etc/passwd", "pid:4000000"):
+                if (key, value) == ("Namespace", "nowhere"):
+                    continue  # It is made.
                 with self.subTest(key=key, value=value):
                     self.refused("run", self.write(self.config(f"{key} = {value}")), names=[value.removeprefix("pid:")])
 

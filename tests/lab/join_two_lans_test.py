@@ -68,7 +68,7 @@ class Readme(Scenario):
         shown = self.follow("a", up.splitlines()[-1])
         self.assertIn("stations:", shown)
         [link] = json.loads(self.lab.hosts["station-b"].ip("-j", "link", "show", "nic"))
-        self.assertRegex(shown, rf"{link['address']} .* {public['b']}")
+        self.assertRegex(shown, rf"{link['address']} .* {re.escape(public['b'])}")
         for letter in "ab":
             self.follow(letter, "culvert down lan-a")
             self.assertFalse(self.hosts[letter].has_link("br0"))

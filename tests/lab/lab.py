@@ -268,6 +268,11 @@ class Lab:
             host.ip("link", "set", device, *(["mtu", mtu] if mtu else []), "up")
         for host, device, _ in ends:
             wait_until(lambda: "state UP" in host.ip("link", "show", "dev", device), what=f"{device} to be up")
+        # The kernel makes the routes of IPv6 addresses a moment later.
+        for host, device, index in ends:
+            wanted = {pair[index].partition("/")[0] for pair in addresses if ":" in pair[index]}
+            wait_until(lambda: wanted <= set(host.ip("-6", "route", "show", "table", "local", "dev", device).split()),
+                       what=f"the IPv6 routes of {device}")
 
     def start(self, *argv, log=None, **options):
         process = Process(list(map(str, argv)), log or self.folder / f"process-{len(self.processes)}.log", **options)
