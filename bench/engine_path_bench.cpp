@@ -1,4 +1,4 @@
-// The whole packet path in memory: one packet sealed by one engine and opened by another.
+// The whole packet path in memory: one packet sealed by one engine and opened by another, by size, suite and mode.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -21,9 +21,14 @@ class Sinks final : public DatagramSink, public FrameSink {
     open_ = ByteSpan(memory_).first(size);
     return open_;
   }
-  void commit() noexcept override { sent = open_; }
+  void commit() noexcept override {
+    sent = open_;
+    if (keeps_all) all.emplace_back(open_.begin(), open_.end());
+  }
   void put(ByteSpan frame) noexcept override { frame_bytes += frame.size(); }
 
+  bool keeps_all = true;  ///< until the tunnel is up
+  std::vector<std::vector<std::byte>> all;
   ByteSpan sent;
   std::size_t frame_bytes = 0;
 
@@ -42,10 +47,33 @@ std::vector<std::byte> packet(const Address& from, const Address& to, std::size_
   return bytes;
 }
 
-/// Two engines with a session.
+std::vector<std::byte> ethernet_frame(MacAddress from, MacAddress to, std::size_t size) {
+  std::vector<std::byte> bytes(size, std::byte{0x5a});
+  to.copy_to(ByteSpan(bytes).first<MacAddress::size>());
+  from.copy_to(ByteSpan(bytes).subspan<MacAddress::size, MacAddress::size>());
+  store<Be16>(&bytes[12], std::uint16_t{0x88b5});  // IEEE Std 802, for local experiments
+  return bytes;
+}
+
+struct Kind {
+  CipherChoice cipher;
+  DeviceMode mode;
+};
+
+constexpr Kind routed_chacha{CipherSuite::ChaCha20Poly1305, DeviceMode::Routed};
+constexpr Kind routed_aes{CipherSuite::Aes256Gcm, DeviceMode::Routed};
+constexpr Kind routed_none{CipherSuite::None, DeviceMode::Routed};
+constexpr Kind switched_chacha{CipherSuite::ChaCha20Poly1305, DeviceMode::Switched};
+constexpr Kind switched_aes{CipherSuite::Aes256Gcm, DeviceMode::Switched};
+
+/// Two engines with a session, which have told each other what they are.
 struct Tunnel {
-  Tunnel() {
+  explicit Tunnel(const Kind& kind) : mode(kind.mode) {
     initialize_crypto();
+    for (Engine* const engine : {&a, &b}) {
+      engine->set_cipher(kind.cipher);
+      engine->set_mode(kind.mode);
+    }
     SecretKey key_a = generate_secret_key(random);
     SecretKey key_b = generate_secret_key(random);
     const PublicKey public_a = public_key_of(key_a);
@@ -57,12 +85,32 @@ struct Tunnel {
     a.add_allowed_ip(b_at_a, {inner_b, 32});
     b.add_allowed_ip(a_at_b, {inner_a, 32});
     a.set_endpoint(b_at_a, at_b.remote);
-    a.on_frame(packet(inner_a, inner_b, 64), now, from_a);
-    b.on_datagram(at_a, 0, from_a.sent, now, from_b, from_b);
-    a.on_datagram(at_b, 0, from_b.sent, now, from_a, from_a);
-    b.on_datagram(at_a, 0, from_a.sent, now, from_b, from_b);
+    a.on_frame(frame(64), now, from_a);
+    // Initiation, response, what waited, hellos and their answers.
+    for (int turn = 0; turn < 8; ++turn) {
+      deliver(from_a, at_a, b, from_b);
+      deliver(from_b, at_b, a, from_a);
+    }
+    // Each learns where the other's station is.
+    if (mode != DeviceMode::Switched) return;
+    b.on_frame(ethernet_frame(station_b, station_a, 64), now, from_b);
+    deliver(from_b, at_b, a, from_a);
   }
 
+  /// From a's side to b's.
+  [[nodiscard]] std::vector<std::byte> frame(std::size_t size) const {
+    return mode == DeviceMode::Switched ? ethernet_frame(station_a, station_b, size) : packet(inner_a, inner_b, size);
+  }
+
+  void deliver(Sinks& from, const Path& path, Engine& to, Sinks& answers) const {
+    std::vector<std::vector<std::byte>> datagrams;
+    datagrams.swap(from.all);
+    for (auto& datagram : datagrams) to.on_datagram(path, 0, datagram, now, answers, answers);
+  }
+
+  DeviceMode mode;
+  const MacAddress station_a{0x020000000001};
+  const MacAddress station_b{0x020000000002};
   SystemRandom random;
   const Address inner_a = *Address::parse("10.0.0.1");
   const Address inner_b = *Address::parse("10.0.0.2");
@@ -80,9 +128,10 @@ void count(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 
-void a_to_b(benchmark::State& state) {
-  Tunnel tunnel;
-  const auto frame = packet(tunnel.inner_a, tunnel.inner_b, static_cast<std::size_t>(state.range(0)));
+void a_to_b(benchmark::State& state, const Kind& kind) {
+  Tunnel tunnel(kind);
+  tunnel.from_a.keeps_all = tunnel.from_b.keeps_all = false;
+  const auto frame = tunnel.frame(static_cast<std::size_t>(state.range(0)));
   const std::size_t before = tunnel.from_b.frame_bytes;
   for (auto step : state) {
     tunnel.a.on_frame(frame, tunnel.now, tunnel.from_a);
@@ -94,9 +143,10 @@ void a_to_b(benchmark::State& state) {
   count(state);
 }
 
-void outbound_only(benchmark::State& state) {
-  Tunnel tunnel;
-  const auto frame = packet(tunnel.inner_a, tunnel.inner_b, static_cast<std::size_t>(state.range(0)));
+void outbound_only(benchmark::State& state, const Kind& kind) {
+  Tunnel tunnel(kind);
+  tunnel.from_a.keeps_all = tunnel.from_b.keeps_all = false;
+  const auto frame = tunnel.frame(static_cast<std::size_t>(state.range(0)));
   for (auto step : state) {
     tunnel.a.on_frame(frame, tunnel.now, tunnel.from_a);
     benchmark::DoNotOptimize(tunnel.from_a.sent.data());
@@ -104,9 +154,10 @@ void outbound_only(benchmark::State& state) {
   count(state);
 }
 
-void inbound_only(benchmark::State& state) {
-  Tunnel tunnel;
-  const auto frame = packet(tunnel.inner_a, tunnel.inner_b, static_cast<std::size_t>(state.range(0)));
+void inbound_only(benchmark::State& state, const Kind& kind) {
+  Tunnel tunnel(kind);
+  tunnel.from_a.keeps_all = tunnel.from_b.keeps_all = false;
+  const auto frame = tunnel.frame(static_cast<std::size_t>(state.range(0)));
   // Sealed beforehand, a batch at a time, outside the clock: no counter is taken twice, and no datagram is opened
   // twice.
   constexpr std::size_t batch = 256;
@@ -127,8 +178,15 @@ void inbound_only(benchmark::State& state) {
   count(state);
 }
 
-BENCHMARK(a_to_b)->Arg(64)->Arg(512)->Arg(1420);
-BENCHMARK(outbound_only)->Arg(64)->Arg(512)->Arg(1420);
-BENCHMARK(inbound_only)->Arg(64)->Arg(512)->Arg(1420);
+#define CULVERT_EACH_KIND(function)                                                         \
+  BENCHMARK_CAPTURE(function, tun_chacha20, routed_chacha)->Arg(64)->Arg(512)->Arg(1420);   \
+  BENCHMARK_CAPTURE(function, tun_aes, routed_aes)->Arg(64)->Arg(512)->Arg(1420);           \
+  BENCHMARK_CAPTURE(function, tun_none, routed_none)->Arg(64)->Arg(512)->Arg(1420);         \
+  BENCHMARK_CAPTURE(function, tap_chacha20, switched_chacha)->Arg(64)->Arg(512)->Arg(1420); \
+  BENCHMARK_CAPTURE(function, tap_aes, switched_aes)->Arg(64)->Arg(512)->Arg(1420)
+
+CULVERT_EACH_KIND(a_to_b);
+CULVERT_EACH_KIND(outbound_only);
+CULVERT_EACH_KIND(inbound_only);
 
 }  // namespace
