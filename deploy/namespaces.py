@@ -166,7 +166,7 @@ def namespaces(place):
     expect(any("sandbox" in line for line in gate), "there are no sandboxes at gate")
     while scenes.sandboxes:
         status = scenes.sandboxes.pop().end(signal.SIGTERM)
-        expect(status == 128 + signal.SIGTERM, f"a sandbox ended with {status}")
+        expect(status == -signal.SIGTERM, f"a sandbox ended with {status}")
     lab.wait_until(lambda: not any("sandbox" in line for line in scenes.spaces["gate"].state()), what="the links of sandboxes to go")
     expect(scenes.spaces["gate"].run("cat", "/proc/sys/net/ipv4/ip_forward").strip() == "0", "forwarding was not put back")
     scenes.take_down()

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "common_end.hpp"
 #include "core_dumps.hpp"
 #include "culvert/config/config_file.hpp"
 #include "culvert/exec/behind_tunnel.hpp"
@@ -82,7 +83,10 @@ int ExecCommand::run() {
     // The command's output stays its own.
     std::FILE* const output = command_.empty() ? stdout : stderr;
     options.say = [output](const std::string& line) { std::fprintf(output, "%s\n", printable(line).c_str()); };
-    return run_behind_tunnel_of(file_, command_, std::move(options));
+    std::optional<int> signal;
+    options.on_common_end = [&](int number) { signal = number; };
+    const int status = run_behind_tunnel_of(file_, command_, std::move(options));
+    return ended(status, signal);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
     return status_failed;

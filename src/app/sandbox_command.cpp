@@ -6,6 +6,7 @@
 #include <exception>
 #include <stdexcept>
 
+#include "common_end.hpp"
 #include "core_dumps.hpp"
 #include "culvert/base/printable.hpp"
 #include "culvert/runtime/log.hpp"
@@ -16,6 +17,11 @@ namespace {
 
 constexpr int status_failed = 125;
 constexpr int status_usage = 2;
+
+/// As of a variable that is not set: to leave the option out then would open what it should close.
+std::string is_not_empty(const std::string& text) {
+  return text.empty() ? "the value is empty" : "";
+}
 
 std::vector<Prefix> prefixes_from(const std::vector<std::string>& texts, const char* option) {
   std::vector<Prefix> prefixes;
@@ -60,11 +66,13 @@ SandboxCommand::SandboxCommand(CLI::App& app) {
       ->needs(sandbox_->get_option("--isolate"));
   auto* nat = sandbox_->add_flag("--nat", has_nat_, "lets it reach what this host reaches, in this host's name");
   auto* bridge = sandbox_->add_option("--bridge", bridge_, "joins it to a bridge, which is made if it is missing")
-                     ->type_name("BRIDGE");
+                     ->type_name("BRIDGE")
+                     ->check(is_not_empty);
   auto* tunnel = sandbox_
                      ->add_option("--tunnel", tunnel_,
                                   "has the tunnel of a wg-quick file, or of NAME as for run, as its only way out")
-                     ->type_name("FILE");
+                     ->type_name("FILE")
+                     ->check(is_not_empty);
   auto* off = sandbox_->add_flag("--no-network", has_network_off_, "leaves it alone with lo");
   nat->excludes(bridge)->excludes(off)->excludes(tunnel);
   bridge->excludes(off)->excludes(tunnel);
@@ -130,7 +138,10 @@ int SandboxCommand::run_behind_tunnel() const {
   options.before_exec = restore_core_limit;
   BehindTunnelOptions behind;
   behind.before_exec = [&] { end_as_container(wish, options); };
-  return run_behind_tunnel_of(tunnel_, command_, std::move(behind));
+  std::optional<int> signal;
+  behind.on_common_end = [&](int number) { signal = number; };
+  const int status = run_behind_tunnel_of(tunnel_, command_, std::move(behind));
+  return ended(status, signal);
 }
 
 int SandboxCommand::run() {
@@ -141,7 +152,10 @@ int SandboxCommand::run() {
     options.before_exec = restore_core_limit;
     const ContainerWish wish = container_wish();
     if (wish.ids == IdMap::None) take_back_leftovers(options.connection);
-    return run_container(wish, options);
+    std::optional<int> signal;
+    options.on_common_end = [&](int number) { signal = number; };
+    const int status = run_container(wish, options);
+    return ended(status, signal);
   } catch (const std::invalid_argument& wrong) {
     std::fprintf(stderr, "culvert: %s\n", printable(wrong.what()).c_str());
     return status_usage;

@@ -211,7 +211,9 @@ int run_behind_tunnel(Config config, const std::string& name, const std::vector<
   namespaces.ids = id_map_if_needed(IdMap::Own);
   Inside inside(config, name, command, options, signals);
   UnsharedChild child = UnsharedChild::start(namespaces, [&](Channel& parent) { return inside.live(parent); });
-  return Outside(child, signals, command, options).live(std::move(config), name);
+  const int status = Outside(child, signals, command, options).live(std::move(config), name);
+  if (const auto signal = signals.common_end(status); signal && options.on_common_end) options.on_common_end(*signal);
+  return status;
 }
 
 }  // namespace culvert

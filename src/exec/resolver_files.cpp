@@ -86,7 +86,7 @@ const std::vector<std::string>& sockets_of_resolvers() {
 std::string confine_resolver(const std::vector<std::string>& dns) {
   // Before it is hidden: it may be a link to what systemd-resolved writes.
   const auto before = text_of(resolv_conf);
-  for (const std::string& folder : folders_of_resolvers()) hide_folder(folder);
+  empty_folders("/run", folders_of_resolvers());
   if (const auto nsswitch = text_of(nsswitch_conf)) put_over(nsswitch_conf, nsswitch_with_dns_alone(*nsswitch));
   if (dns.empty() && (!before || text_of(resolv_conf) == before)) return before.value_or("");
   const std::string text = dns.empty() ? *before : resolv_conf_of(dns);

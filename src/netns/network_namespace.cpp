@@ -174,7 +174,13 @@ std::optional<NetworkNamespace> find_namespace(const NamespaceIdentity& identity
 ScopedNamespace::ScopedNamespace(const NetworkNamespace& there) : back_(NetworkNamespace::current()) {
   // Being there already takes no capability, entering does.
   has_moved_ = there.identity() != back_.identity();
-  if (has_moved_ && ::setns(there.fd(), CLONE_NEWNET) < 0) {
+  if (!has_moved_) return;
+  // Who has capabilities in a user namespace made inside this network may enter its own, and not come back.
+  const UniqueFd owner(::ioctl(back_.fd(), NS_GET_USERNS));
+  if (!owner.is_open() && errno == EPERM) {
+    throw_errno(EPERM, "cannot enter " + describe(there) + ", because there would be no way back");
+  }
+  if (::setns(there.fd(), CLONE_NEWNET) < 0) {
     const int error = errno;
     throw_errno(error,
                 "cannot enter " + describe(there) + (error == EPERM ? " (this needs root or CAP_SYS_ADMIN)" : ""));

@@ -100,7 +100,9 @@ int run_container(const ContainerWish& wish, const ContainerOptions& options) {
     // Somebody has killed it.
     return child.wait();
   }
-  return wait_for_first_process(child, signals);
+  const int status = wait_for_first_process(child, signals);
+  if (const auto signal = signals.common_end(status); signal && options.on_common_end) options.on_common_end(*signal);
+  return status;
 }
 
 void end_as_container(const ContainerWish& wish, const ContainerOptions& options) noexcept {

@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -81,13 +83,22 @@ std::string setting(const std::string& folder, const std::string& name) {
   return value;
 }
 
+/// Whether capabilities count in the caller's network namespace: not in a user namespace that was made inside of it.
+bool owns_network() noexcept {
+  const UniqueFd network(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!network.is_open()) return true;
+  const UniqueFd owner(::ioctl(network.get(), NS_GET_USERNS));
+  return owner.is_open() || errno != EPERM;
+}
+
 }  // namespace
 
 IdMap id_map_if_needed(IdMap otherwise) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> sets{};
   if (::syscall(SYS_capget, &header, sets.data()) != 0) return otherwise;
-  return (sets[0].effective & (1U << CAP_SYS_ADMIN)) != 0 ? IdMap::None : otherwise;
+  const bool is_capable = (sets[0].effective & (1U << CAP_SYS_ADMIN)) != 0;
+  return is_capable && owns_network() ? IdMap::None : otherwise;
 }
 
 std::string hint_for_namespaces(int error, const std::string& sysctls) {

@@ -22,6 +22,7 @@ constexpr int from_kernel = 0x80;
 
 HeldSignals::HeldSignals() {
   ::sigemptyset(&held_);
+  ::sigemptyset(&taken_);
   for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGCONT, SIGWINCH}) {
     ::sigaddset(&held_, number);
   }
@@ -44,7 +45,14 @@ std::optional<HeldSignals::Signal> HeldSignals::take() noexcept {
     size = ::read(fd_.get(), &info, sizeof info);
   } while (size < 0 && errno == EINTR);
   if (size != static_cast<ssize_t>(sizeof info)) return std::nullopt;
+  ::sigaddset(&taken_, static_cast<int>(info.ssi_signo));
   return Signal{static_cast<int>(info.ssi_signo), info.ssi_code == from_kernel};
+}
+
+std::optional<int> HeldSignals::common_end(int status) const noexcept {
+  const int number = status - 128;
+  if (number <= 0 || number >= NSIG || ::sigismember(&taken_, number) != 1) return std::nullopt;
+  return number;
 }
 
 void HeldSignals::add_child_signal() {

@@ -108,6 +108,19 @@ void make_folder_of_links(const std::string& folder) {
   }
 }
 
+/// Puts a folder of links in the place of a link to a folder, below a `top` that is a folder of links already.
+void follow_link_inside(const std::string& top, const std::string& folder) {
+  const std::string there = top + "/" + below + folder.substr(top.size());
+  struct stat status {};
+  if (::lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return;
+  ::unlink(folder.c_str());
+  if (::mkdir(folder.c_str(), 0755) != 0) fail("making " + folder);
+  if (!is_folder(there)) return;
+  for (const std::string& name : names_in(there)) {
+    if (::symlink((there + "/" + name).c_str(), (folder + "/" + name).c_str()) != 0) fail("linking " + folder);
+  }
+}
+
 void make_place_for(const std::string& path) {
   if (exists(path)) return;
   make_folder_of_links(folder_of(path));
@@ -132,6 +145,18 @@ bool mount_own_sys() noexcept {
   if (::mount("sysfs", "/sys", "sysfs", plain | MS_NOEXEC, nullptr) != 0) return false;
   if (old.is_open()) put(old, groups);
   return true;
+}
+
+void empty_folders(const std::string& top, const std::vector<std::string>& folders) {
+  make_folder_of_links(top);
+  for (const std::string& folder : folders) {
+    for (std::size_t slash = folder.find('/', top.size() + 1); slash != std::string::npos;
+         slash = folder.find('/', slash + 1)) {
+      follow_link_inside(top, folder.substr(0, slash));
+    }
+    ::unlink(folder.c_str());
+    if (::mkdir(folder.c_str(), 0755) != 0) fail("making an empty " + folder);
+  }
 }
 
 bool hide_folder(const std::string& folder) {

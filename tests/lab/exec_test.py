@@ -18,6 +18,7 @@ import os
 import pathlib
 import pty
 import select
+import shutil
 import signal
 import socket
 import statistics
@@ -58,17 +59,17 @@ class Exec(Culvert):
         return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
                 "env", f"HOME={home_of(self.user)}"]
 
-    def _inside(self, words):
+    def inside(self, *words):
         return self.host.inside(*self.become(), *words)
 
     def call(self, *command, options=(), check=False, timeout=60, **others):
         """Runs it to its end."""
-        return subprocess.run(self._inside(self.words(*command, options=options)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        return subprocess.run(self.inside(*self.words(*command, options=options)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=timeout, check=check, **others)
 
     def begin(self, *command, options=(), log=None):
         """Starts it; the lab ends it."""
-        return self.lab.start(*self._inside(self.words(*command, options=options)), log=log)
+        return self.lab.start(*self.inside(*self.words(*command, options=options)), log=log)
 
 
 def home_of(user):
@@ -90,6 +91,16 @@ def hang_up(listener):
 
 def children_of(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def names_below(pid):
+    """Of all that a process has started."""
+    try:
+        children = children_of(pid)
+        names = [pathlib.Path(f"/proc/{child}/comm").read_text(encoding="ascii") for child in children]
+    except OSError:
+        return []
+    return names + [name for child in children for name in names_below(child)]
 
 
 def all_processes():
@@ -262,6 +273,43 @@ class Command:
             self.assertEqual(0, subprocess.run(["python3", "-c", ask], check=False).returncode, "outside it is there")
             self.assertEqual(1, self.a.call("python3", "-c", ask).returncode, path)
 
+    def test_cannot_ask_daemons_that_start_or_start_anew_meanwhile(self):
+        paths = ["/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve", "/run/avahi-daemon/socket"]
+        ask = (f"import socket, sys, time\nend = time.monotonic() + 3\nwhile time.monotonic() < end:\n for path in {paths!r}:\n"
+               "  try: socket.socket(socket.AF_UNIX).connect(path)\n  except OSError: continue\n  sys.exit(path)\n time.sleep(0.01)")
+        results = []
+        command = threading.Thread(target=lambda: results.append(self.a.call("python3", "-c", ask)))
+        command.start()
+        starts = 0
+        while command.is_alive():
+            for path in paths:
+                shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+                os.makedirs(os.path.dirname(path))
+                with socket.socket(socket.AF_UNIX) as listener:
+                    listener.bind(path)
+                    os.chmod(path, 0o777)
+                    listener.listen()
+                    time.sleep(0.05)
+            starts += 1
+        command.join()
+        for path in paths:
+            shutil.rmtree(os.path.dirname(path))
+        self.assertGreater(starts, 3)
+        self.assertEqual(0, results[0].returncode, results[0].stderr)
+
+    def test_ends_by_the_signal_that_ends_the_command_so_that_a_loop_ends_too(self):
+        words = " ".join(map(str, self.a.words("sleep", "600")))
+        loop = subprocess.Popen(self.a.inside("bash", "-c", f"for i in 1 2 3; do {words}; done; exit 7"), start_new_session=True,
+                                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(loop.kill)
+        wait_until(lambda: "sleep\n" in names_below(loop.pid), what="the command to run")
+        os.killpg(loop.pid, signal.SIGINT)
+        self.assertEqual(-signal.SIGINT, loop.wait(60))
+        one = self.a.begin("sleep", "600")
+        wait_until(lambda: "sleep\n" in names_below(one.pid), what="the command to run")
+        self.assertEqual(-signal.SIGTERM, one.end(signal.SIGTERM))
+        self.assertEqual(128 + signal.SIGKILL, self.a.call("sh", "-c", "kill -9 $$").returncode)
+
     def test_is_warned_of_what_bites_and_of_nothing_that_does_not(self):
         # The endpoint is in AllowedIPs, which only a device in the same namespace would mind.
         self.a.peers[0].allowed_ips = ["10.0.0.0/8"]
@@ -347,6 +395,12 @@ class AsRoot(Command, Scene):
 
 class AsOrdinaryUser(Command, Scene):
     user = NOBODY
+
+    def test_runs_in_a_user_namespace_that_does_not_own_the_network(self):
+        """As in a container without root that has the host's network."""
+        words = self.a.inside("unshare", "--user", "--map-root-user", *self.a.words("ping", "-c1", "-W5", ABROAD[0]))
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
 
     def test_row_19_without_root_everything_that_a_user_namespace_allows(self):
         """Namespaces, pairs, a bridge and two tunnels, with a namespace made for one of them, in a user namespace of somebody's."""
@@ -503,7 +557,7 @@ class Verify(Scene):
             self.rogue_routes()
             before = capture.bytes
             wait_until(lambda: capture.bytes > before + 4000, what="ciphertext")
-            self.assertEqual(128 + signal.SIGTERM, process.end())
+            self.assertEqual(-signal.SIGTERM, process.end())
         self.assertFalse(capture.contains(marker.encode()))
 
     def test_lets_the_command_run_when_there_is_no_leak(self):

@@ -22,6 +22,8 @@ struct BehindTunnelOptions {
   std::function<void(std::string_view)> before_step;
   /// Called in the command's process at last.
   std::function<void()> before_exec;
+  /// Told the signal that ended the command, if this process got it, too (HeldSignals::common_end).
+  std::function<void(int)> on_common_end;
 };
 
 /// What is done differently for a file of wg-quick's: fills in MTU, Table and FwMark and takes out what is meant for

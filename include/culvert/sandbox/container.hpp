@@ -31,6 +31,8 @@ struct ContainerOptions {
   std::function<void(const Connection&)> on_connection;
   /// Called in the command's process at last.
   std::function<void()> before_exec;
+  /// Told the signal that ended the command, if this process got it, too (HeldSignals::common_end).
+  std::function<void(int)> on_common_end;
 };
 
 /// Makes the calling process the inhabitant of its new mount, PID, network, UTS and IPC namespaces: host name, /proc,

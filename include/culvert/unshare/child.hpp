@@ -19,7 +19,8 @@ enum class IdMap : std::uint8_t {
   Root,  ///< 0: a program that the child starts has all capabilities over the child's namespaces, and none outside
 };
 
-/// None for whoever may make namespaces without a user namespace (CAP_SYS_ADMIN), else `otherwise`.
+/// None for whoever may make namespaces without a user namespace and come back (CAP_SYS_ADMIN over those he is in),
+/// else `otherwise`.
 [[nodiscard]] IdMap id_map_if_needed(IdMap otherwise);
 
 /// Which namespaces are new.

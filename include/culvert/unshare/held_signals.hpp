@@ -30,6 +30,9 @@ class HeldSignals {
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   /// Nothing when there is none.
   [[nodiscard]] std::optional<Signal> take() noexcept;
+  /// Of a program that ended with `status`, as a shell has it: the signal that ended it, if that was one that came
+  /// here, too. Who started this process expects it to end by the same.
+  [[nodiscard]] std::optional<int> common_end(int status) const noexcept;
   /// Holds SIGCHLD, too, and makes sure that it comes, for a process that has children of its own.
   void add_child_signal();
   /// Makes signals in the calling process as they were before: for a child that will run a program.
@@ -39,6 +42,7 @@ class HeldSignals {
   UniqueFd fd_;
   sigset_t held_{};
   sigset_t before_{};
+  sigset_t taken_{};
   struct sigaction child_before_ {};
   bool has_child_signal_ = false;
 };

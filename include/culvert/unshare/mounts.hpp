@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace culvert {
 
@@ -18,6 +19,11 @@ bool mount_own_proc() noexcept;
 /// /sys/class/net shows the links of the caller's network namespace; control groups stay where they are. False as
 /// above.
 bool mount_own_sys() noexcept;
+
+/// Each of `folders`, paths below `top`, is empty from now on, also if it was not there or somebody else removes it and
+/// makes it again, which would end a mount on it: `top` becomes a folder of memory with symbolic links to what was in
+/// it.
+void empty_folders(const std::string& top, const std::vector<std::string>& folders);
 
 /// Of what is in `folder`, now or later, nothing can be reached any more. False if there is no such folder.
 bool hide_folder(const std::string& folder);

@@ -69,6 +69,23 @@ TEST(UnsharedChild, is_in_the_namespaces_that_were_asked_for_and_in_no_others) {
   }
 }
 
+TEST(UnsharedChild, needs_a_user_namespace_where_capabilities_do_not_count_for_the_network) {
+  const auto map_after = [](int flags) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool is_made = ::unshare(flags) == 0;
+      ::_exit(!is_made ? 99 : id_map_if_needed(IdMap::Own) == IdMap::None ? 1 : 2);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WEXITSTATUS(status);
+  };
+  const int elsewhere = map_after(CLONE_NEWUSER);
+  if (elsewhere == 99) GTEST_SKIP() << "no user namespaces here";
+  EXPECT_EQ(elsewhere, 2);
+  EXPECT_EQ(map_after(CLONE_NEWUSER | CLONE_NEWNET), 1);
+}
+
 TEST(UnsharedChild, is_the_first_process_of_its_namespace) {
   EXPECT_EQ(word_of(as_permitted(), [] { return std::to_string(::getpid()); }), "1");
 }

@@ -119,6 +119,26 @@ TEST_P(Mounts, hide_a_folder_and_what_comes_into_it_later) {
   EXPECT_NE(::access((folder() + "/own").c_str(), F_OK), 0);
 }
 
+TEST_P(Mounts, empty_folders_and_keep_all_else_whatever_others_do_to_them) {
+  const auto within = [&](const char* name) { return folder() + "/" + name; };
+  for (const char* name : {"daemon", "group", "group/daemon"}) ::mkdir(within(name).c_str(), 0777);
+  for (const char* name : {"daemon/socket", "group/daemon/socket", "group/other"}) std::ofstream(within(name)) << name;
+  inside([&]() -> std::string {
+    empty_folders(folder(), {within("daemon"), within("group/daemon"), within("late/daemon")});
+    for (const char* name : {"daemon", "group/daemon", "late/daemon"}) {
+      if (::rmdir((folder() + "/.below/" + name).c_str()) == 0) return "nothing was in " + std::string(name);
+    }
+    for (const char* name : {"daemon/socket", "group/daemon/socket"}) {
+      ::unlink((folder() + "/.below/" + name).c_str());
+      std::ofstream(folder() + "/.below/" + name) << "anew";
+      if (::access(within(name).c_str(), F_OK) == 0) return std::string(name).append(" is seen");
+    }
+    if (text_of(within("group/other")) != "group/other") return "group/other is gone";
+    return text_of(within("neighbour")) == "neighbour" ? "" : "the neighbour is gone";
+  });
+  EXPECT_EQ(::access(within("late").c_str(), F_OK), -1);
+}
+
 TEST_P(Mounts, hide_no_folder_that_is_not_there) {
   inside([&] { return hide_folder(folder() + "/nowhere") ? "it was hidden" : ""; });
 }
