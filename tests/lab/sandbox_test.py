@@ -520,7 +520,7 @@ class BehindTunnel(Scene):
 
     def sandbox(self, *words):
         command = self.a.words()[:1] + ["sandbox", "--tunnel", self.a.config_path, *words]
-        return self.lab.start(*self.a._inside(command))  # pylint: disable=protected-access
+        return self.lab.start(*self.a.inside(*command))
 
     def test_row_16_by_a_tunnel_the_sandbox_has_its_device_and_nothing_else(self):
         marker = b"no one reads it."
