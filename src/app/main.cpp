@@ -146,7 +146,10 @@ void occupy_standard_streams() {
 }
 
 void flush_standard_output() {
-  if (std::fflush(stdout) != 0) throw std::system_error(errno, std::system_category(), "writing to standard output");
+  // What is larger than the buffer was refused before.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw std::system_error(errno == 0 ? EIO : errno, std::system_category(), "writing to standard output");
+  }
 }
 
 }  // namespace

@@ -260,7 +260,7 @@ int NetnsCommands::list_numbers() const {
 void NetnsCommands::set_number() const {
   const auto number = number_from<std::int32_t>(number_);
   if (number_ != "auto" && (!number || *number < 0)) {
-    throw std::invalid_argument("'" + number_ + "' is no number of a namespace: write 0, 1, 2 … or auto");
+    throw std::invalid_argument("'" + number_ + "' is no number of a namespace: write 0 or more, or auto");
   }
   const auto space = space_from(name_);
   Netlink netlink = netlink_in(space_or_present(space_));
