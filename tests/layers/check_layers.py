@@ -22,7 +22,8 @@ ARROWS = {
     "quick": {"quick", "bridge", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
     "exec": {"exec", "unshare", "quick", "bridge", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
     "topology": {"topology", "quick", "bridge", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
-    "app": {"app", "exec", "topology", "quick", "bridge", "sandbox", "unshare", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
+    "bench": {"bench", "unshare", "quick", "bridge", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
+    "app": {"app", "bench", "exec", "topology", "quick", "bridge", "sandbox", "unshare", "runtime", "engine", "protocol", "forwarding", "crypto", "base", "io", "netns", "config"},
 }
 PURE = {"base", "crypto", "protocol", "forwarding", "engine"}
 
@@ -31,18 +32,18 @@ HEADERS = [
     ("libsodium", r"sodium(\.h|/.*)", {"crypto"}),
     ("OpenSSL or BoringSSL", r"openssl/.*", {"crypto"}),
     ("libgcrypt", r"(gcrypt|gpg-error)\.h", {"crypto"}),
-    ("spdlog", r"(spdlog|fmt)/.*", {"runtime", "quick", "exec", "app"}),
-    ("Asio", r"boost/asio(\.hpp|/.*)", {"runtime", "quick", "exec", "app"}),
+    ("spdlog", r"(spdlog|fmt)/.*", {"runtime", "quick", "exec", "bench", "app"}),
+    ("Asio", r"boost/asio(\.hpp|/.*)", {"runtime", "quick", "exec", "bench", "app"}),
     ("the command line parser", r"CLI/.*", {"app"}),
     ("capabilities or filters of system calls", r"(cap-ng|seccomp)\.h", {"sandbox"}),
     ("the packet filter", r"nftables/.*", {"io"}),
     ("netlink", r"(netlink/.*|linux/(rt)?netlink\.h|linux/if_(addr|link|tun)\.h)", {"io", "netns"}),
     ("a system call", r"(sys|linux|net|netinet|arpa)/.*|(unistd|fcntl|sched|poll|signal|pthread|dirent|ifaddrs|netdb)\.h",
-     {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "app"}),
+     {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "bench", "app"}),
     ("a thread", r"thread|mutex|shared_mutex|condition_variable|future|semaphore|latch|barrier|stop_token",
-     {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "app"}),
-    ("a stream or file", r"iostream|fstream|filesystem|cstdio|stdio\.h|syslog\.h", {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "app"}),
-    ("a clock or random device", r"ctime|time\.h|random", {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "app"}),
+     {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "bench", "app"}),
+    ("a stream or file", r"iostream|fstream|filesystem|cstdio|stdio\.h|syslog\.h", {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "bench", "app"}),
+    ("a clock or random device", r"ctime|time\.h|random", {"io", "netns", "unshare", "sandbox", "bridge", "config", "runtime", "quick", "exec", "topology", "bench", "app"}),
 ]
 # (what, pattern in the code, folders in which it may not stand)
 WORDS = [

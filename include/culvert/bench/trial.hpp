@@ -1,0 +1,83 @@
+// One trial (RFC 2544): load between two ends for a moment, and what became of it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace culvert {
+
+/// Which way load goes, seen from the near end: from which a benchmark is started.
+enum class Direction : std::uint8_t { Up, Down, Both };
+
+/// Plain TCP, as much as there is room for.
+struct TcpTrial {
+  Direction direction = Direction::Up;
+  unsigned streams = 1;                   ///< in each direction, 1 to 64
+  std::chrono::milliseconds warm_up{50};  ///< not counted
+  std::chrono::milliseconds duration{250};
+  std::uint64_t rate_max = 0;  ///< bits a second of payload, per direction; 0: as much as there is room for
+};
+
+/// What arrived, counted where it arrived.
+struct TcpOutcome {
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+  std::chrono::nanoseconds elapsed{0};  ///< of the counting
+};
+
+/// Numbered UDP packets at a constant rate.
+struct UdpTrial {
+  Direction direction = Direction::Up;  ///< not Both
+  std::size_t packet_size = 64;         ///< of IP packets, so with their header and UDP's: udp_packet_min to 65535
+  double rate = 0;                      ///< packets a second; 0: as many as the sender can
+  std::chrono::milliseconds duration{100};
+  unsigned flows = 1;          ///< pairs of ports that packets are spread over, 1 to 64
+  bool has_timestamps = true;  ///< each burst carries when it was sent; without: to see what that costs
+};
+/// Headers of IPv6 and UDP, and what the load generator writes into each packet.
+inline constexpr std::size_t udp_packet_min = 64;
+
+struct UdpOutcome {
+  std::uint64_t wanted = 0;             ///< rate × duration; of a flood what was sent
+  std::uint64_t sent = 0;               ///< accepted by the sender's kernel
+  std::uint64_t received = 0;           ///< each packet once
+  std::uint64_t duplicates = 0;         ///< beyond that
+  std::uint64_t reordered = 0;          ///< came behind a later one of their flow (RFC 4737)
+  std::chrono::nanoseconds elapsed{0};  ///< from the first to the end of the last sending
+
+  /// Of what was wanted: what the sender could not get rid of in time counts, too.
+  [[nodiscard]] double loss() const noexcept {
+    return wanted == 0 || received >= wanted ? 0 : 1 - static_cast<double>(received) / static_cast<double>(wanted);
+  }
+};
+
+/// Packets that are answered, one at a time.
+struct RoundTripTrial {
+  std::size_t packet_size = 64;              ///< as above
+  std::chrono::microseconds interval{1000};  ///< from one to the next, unless its answer takes longer
+  std::chrono::milliseconds duration{250};
+  std::optional<UdpTrial> load;  ///< goes at the same time, on ports of its own; its duration is of no consequence
+};
+
+struct RoundTripOutcome {
+  std::vector<std::chrono::nanoseconds> times;  ///< in order of sending
+  std::uint64_t lost = 0;                       ///< not answered within 500 ms
+  std::optional<UdpOutcome> load;
+};
+
+/// Two ends with a way between them.
+class MeasuredPath {
+ public:
+  virtual ~MeasuredPath() = default;
+  // Each makes its own sockets and has closed them when it returns, and waits for nothing longer than some seconds more
+  // than the trial lasts. They throw std::system_error or std::runtime_error that say what could not be done at which
+  // end.
+  virtual TcpOutcome run(const TcpTrial& trial) = 0;
+  virtual UdpOutcome run(const UdpTrial& trial) = 0;
+  virtual RoundTripOutcome run(const RoundTripTrial& trial) = 0;
+};
+
+}  // namespace culvert
