@@ -410,10 +410,13 @@ class Parser {
   }
 
   void read_offloads(const IniText& value) {
-    if (value.text != "auto" && value.text != "off") {
-      throw IniError(value, shown(value.text) + " is not a choice: expected \"auto\" or \"off\"");
+    for (const bool device : {true, false}) {
+      for (const bool udp : {true, false}) {
+        config_.offloads = {device, udp};
+        if (value.text == to_string(config_.offloads)) return;
+      }
     }
-    config_.offloads = value.text == "auto";
+    throw IniError(value, shown(value.text) + " is not a choice: expected \"auto\", \"device\", \"udp\" or \"off\"");
   }
 
   void read_queues(const IniText& value) {
@@ -562,6 +565,11 @@ Config parse_config(std::string_view text, std::string_view path) {
   } catch (const IniError& error) {
     throw ConfigError(path, error.line, error.column, error.what());
   }
+}
+
+std::string_view to_string(OffloadChoice choice) noexcept {
+  if (choice.device) return choice.udp ? "auto" : "device";
+  return choice.udp ? "udp" : "off";
 }
 
 bool is_interface_name(std::string_view text) noexcept {

@@ -73,7 +73,7 @@ void write_wg_quick_keys(Writer& out, const Config& config) {
   if (config.insecure) out.line("Insecure", "yes");
   if (config.busy_poll) out.number("BusyPoll", *config.busy_poll);
   if (config.queues) out.number("Queues", *config.queues);
-  if (!config.offloads) out.line("Offloads", "off");
+  if (config.offloads != OffloadChoice{}) out.line("Offloads", to_string(config.offloads));
 }
 
 void fail(const std::string& path) {

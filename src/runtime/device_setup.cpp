@@ -28,7 +28,7 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   const ScopedNamespace inside(where);
   step("create device " + name);
   TunDevice device = TunDevice::create(
-      name, config.offloads, workers_of(config),
+      name, config.offloads.device, workers_of(config),
       config.mode == DeviceMode::Switched ? DeviceLayer::Ethernet : DeviceLayer::Ip);
   Netlink netlink;
   const auto link = netlink.find_link(name);

@@ -49,7 +49,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
       setup_(std::move(setup)),
       device_namespace_(setup_.obtain ? NetworkNamespace::current() : open_namespace(config_.device_namespace)),
       device_(io, open_socket_namespace(config_, device_namespace_, setup_), config_.listen_port.value_or(0),
-              config_.firewall_mark.value_or(0), config_.offloads, workers_of(config_)),
+              config_.firewall_mark.value_or(0), config_.offloads.udp, workers_of(config_)),
       tun_(setup_.obtain ? setup_.obtain() : set_up_device(name_, config_, device_namespace_, setup_)),
       endpoints_(io, device_),
       device_retry_(io) {

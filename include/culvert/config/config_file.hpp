@@ -45,6 +45,15 @@ struct RouteTable {
   friend bool operator==(const RouteTable&, const RouteTable&) = default;
 };
 
+/// Which of the kernel's offloads are used, where it has them.
+struct OffloadChoice {
+  bool device = true;  ///< super-frames from and to the device
+  bool udp = true;     ///< several datagrams at once
+  friend bool operator==(const OffloadChoice&, const OffloadChoice&) = default;
+};
+/// As the key Offloads has it: "auto", "device", "udp" or "off".
+[[nodiscard]] std::string_view to_string(OffloadChoice choice) noexcept;
+
 /// One [Peer] section.
 struct PeerConfig {
   std::string name;  ///< our key Name; may be empty
@@ -78,7 +87,7 @@ struct Config {
   bool insecure = false;                ///< without it, no Cipher = none
   std::optional<std::uint16_t> queues;  ///< workers and queues of the device, 1 to 64; unset: as the processors allow
   std::optional<std::uint32_t> busy_poll;  ///< BusyPoll in microseconds, 0 to 1000; unset: auto
-  bool offloads = true;                    ///< Offloads = auto: all the kernel has; off: one packet at a time
+  OffloadChoice offloads;
   std::vector<PeerConfig> peers;
   std::vector<std::string> warnings;  ///< what is probably not meant, as ConfigError words it
 };

@@ -417,7 +417,8 @@ TEST(ParseConfig, relay_and_link_local_frames_are_choices_of_a_tap) {
   EXPECT_TRUE(other.switching.link_local_frames);
   expect_interface_error("Relay = maybe", 9, "'maybe' is not a choice: expected \"yes\" or \"no\"");
   expect_interface_error("LinkLocalFrames = 1", 19, "'1' is not a choice: expected \"yes\" or \"no\"");
-  expect_interface_error("Relay = no", 9, "Relay and LinkLocalFrames are for a switch: they need Mode = tap beside them");
+  expect_interface_error("Relay = no", 9,
+                         "Relay and LinkLocalFrames are for a switch: they need Mode = tap beside them");
 }
 
 TEST(ParseConfig, takes_a_bridge_for_a_tap) {
@@ -668,6 +669,15 @@ TEST(IsInterfaceName, follows_wg_quick_and_the_kernel) {
        {""sv, "abcdefghijklmnop"sv, "."sv, ".."sv, "a/b"sv, "a b"sv, "a:b"sv, "a%"sv, "\xc3\xa4"sv, "a\0"sv}) {
     EXPECT_FALSE(is_interface_name(bad)) << bad;
   }
+}
+
+TEST(ParseConfig, offloads_are_those_of_the_device_of_the_sockets_both_or_none) {
+  EXPECT_EQ(parse(interface_with("Offloads = auto")).offloads, (OffloadChoice{true, true}));
+  EXPECT_EQ(parse(interface_with("Offloads = device")).offloads, (OffloadChoice{true, false}));
+  EXPECT_EQ(parse(interface_with("Offloads = udp")).offloads, (OffloadChoice{false, true}));
+  EXPECT_EQ(parse(interface_with("Offloads = off")).offloads, (OffloadChoice{false, false}));
+  expect_interface_error("Offloads = on", 12,
+                         "'on' is not a choice: expected \"auto\", \"device\", \"udp\" or \"off\"");
 }
 
 TEST(ParseConfig, takes_one_to_sixty_four_queues) {
