@@ -264,6 +264,7 @@ boost::json::object json_of(const TunnelReport& report) {
     if (find(report.device, from)) tunnel[to] = true;
   }
   if (find(report.device, "culvert_pid")) tunnel["pid"] = number(report.device, "culvert_pid");
+  tunnel["system_calls"] = number(report.device, "culvert_system_calls");
   boost::json::object drops;
   for (const auto& [key, value] : report.device) {
     if (key.starts_with(drop_prefix)) drops[key.substr(drop_prefix.size())] = number(report.device, key);

@@ -209,6 +209,7 @@ struct DatagramBatch::Storage {
     while (has_room && offset < whole.iov_len) {
       message.memory = {static_cast<std::byte*>(whole.iov_base) + offset,
                         std::min(message.segment_size, whole.iov_len - offset)};
+      ++counters.calls;
       if (::sendmsg(socket.fd(), &header, MSG_DONTWAIT) >= 0) {
         counters.source_forgotten += message.is_source_forgotten;
         ++counters.sent;
@@ -239,6 +240,7 @@ struct DatagramBatch::Storage {
   void send_probe(Queue& queue, std::size_t at, const UdpSocket& socket) noexcept {
     Message& message = queue.messages[at];
     socket.set_fragmenting(false);
+    counters.calls += 3;
     while (::sendmsg(socket.fd(), &queue.headers[at].msg_hdr, MSG_DONTWAIT) < 0) {
       if (errno == EINTR) continue;
       if (may_be_source(errno) && message.path.local) {
@@ -269,6 +271,7 @@ struct DatagramBatch::Storage {
         send_probe(queue, at++, *socket);
         continue;
       }
+      ++counters.calls;
       const int result =
           ::sendmmsg(socket->fd(), &queue.headers[at], static_cast<unsigned>(run_length(queue, at)), MSG_DONTWAIT);
       if (result > 0) {

@@ -335,6 +335,7 @@ void ControlSocket::begin_get(Answer& answer) {
     answer.append("culvert_socket_namespace={}\n", printable(labels.socket_namespace));
   }
   answer.append("culvert_mode={}\n", engine->mode() == DeviceMode::Switched ? "tap" : "tun");
+  answer.append("culvert_system_calls={}\n", device_.system_calls());
   const DropCounters drops = device_.drops();
   for (std::size_t i = 0; i < drop_reason_count; ++i) {
     const auto reason = static_cast<DropReason>(i);

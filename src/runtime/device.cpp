@@ -121,6 +121,11 @@ DropCounters Device::drops() noexcept {
   return drops;
 }
 
+std::uint64_t Device::system_calls() noexcept {
+  const auto engine = engine_.take();
+  return worker_.system_calls() + calls_of_former_helpers_ + (helpers_ ? helpers_->system_calls() : 0);
+}
+
 void Device::start_helpers() {
   if (!tun_ || workers() == 1 || tun_->queue_count() < workers()) return;
   engine_.share(true);
@@ -140,6 +145,7 @@ void Device::stop_helpers() {
   if (!helpers_) return;
   helpers_->stop();
   helpers_->add_drops(lost_by_former_helpers_);
+  calls_of_former_helpers_ += helpers_->system_calls();
   helpers_.reset();
 }
 
@@ -148,8 +154,11 @@ DataPath Device::data_path() const {
   const auto unless = [](const std::string& words, std::string_view why) {
     return why.empty() ? words : words + " (" + std::string(why) + ")";
   };
-  constexpr const char* off = "Offloads = off";
   DataPath path{one, one, one};
+  const bool with_device_offloads = tun_ && tun_->offloads().virtio_net_header;
+  const char* const chosen = with_offloads_         ? "Offloads = udp"
+                             : with_device_offloads ? "Offloads = device"
+                                                    : "Offloads = off";
   if (!tun_) {
     path.device = "no device";
   } else if (tun_->offloads().tcp) {
@@ -157,10 +166,10 @@ DataPath Device::data_path() const {
     path.device =
         unless(tun_->offloads().udp ? "TSO, USO" : "TSO", refusal.empty() ? tun_->offloads().missing : refusal);
   } else {
-    path.device = unless(one, tun_->offloads().missing.empty() ? off : tun_->offloads().missing);
+    path.device = unless(one, tun_->offloads().missing.empty() ? chosen : tun_->offloads().missing);
   }
   const UdpSocket& socket = sockets().v4 ? *sockets().v4 : *sockets().v6;
-  const char* too_old = with_offloads_ ? "the kernel has none" : off;
+  const char* too_old = with_offloads_ ? "the kernel has none" : chosen;
   path.sending = socket.segments() ? unless("UDP_SEGMENT", worker_.datagrams().refusal()) : unless(one, too_old);
   path.receiving = socket.merges() ? "UDP_GRO" : unless(one, too_old);
   return path;

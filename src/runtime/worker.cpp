@@ -121,6 +121,7 @@ asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
       co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
     }
     if (!port->device) co_return;
+    calls_ += left != Left::More;
     left = forward_from(*port->device, read_clocks());
     finish_burst();
     if (left == Left::Lost) {
@@ -139,6 +140,7 @@ Worker::Left Worker::forward_from(TunDevice& device, const Now& now) noexcept {
     VirtioNetHeader header;
     const ByteSpan room = ByteSpan(frame_buffer_).subspan(frame_headroom, frame_size_max);
     const auto size = device.try_read(header, room);
+    ++calls_;
     if (!size) {
       left = Left::Nothing;
       if (is_would_block(size.error())) break;
@@ -164,6 +166,7 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
     } else {
       const auto [failed] = co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
       if (failed) co_return;
+      ++calls_;
     }
     if (!port->socket) co_return;
     const Now now = read_clocks();
@@ -171,6 +174,7 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
     bool has_failed = false;
     for (int i = 0; i < batches_per_turn; ++i) {
       const auto received = port->socket->try_receive(receive_batch_);
+      ++calls_;
       if (!received) {
         may_have_more = false;
         has_failed = true;
@@ -312,6 +316,7 @@ asio::awaitable<void> Worker::keep_deadlines(std::shared_ptr<Port> port) {
   for (;;) {
     const auto [failed] = co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
     if (failed) co_return;
+    calls_ += 2;
     timer_.acknowledge();
     on_deadline();
   }
@@ -349,7 +354,7 @@ void Worker::finish_burst() {
     const auto engine = engine_.take();
     const auto deadline = engine->next_deadline();
     is_wanted = engine->has_events() || (deadline && (!engine_.timer_set || *deadline < *engine_.timer_set));
-    lost_ = lost();
+    told_ = counters();
   }
   if (is_wanted) notify_();
 }
@@ -363,19 +368,17 @@ void Worker::attend() {
   const auto deadline = engine->next_deadline();
   if (deadline && (!engine_.timer_set || *deadline < *engine_.timer_set)) {
     timer_.set(deadline);
+    ++calls_;
     engine_.timer_set = deadline;
   }
 }
 
-DropCounters Worker::lost() const noexcept {
-  DropCounters drops;
-  drops.count(DropReason::SocketError, datagrams_.counters().refused);
-  drops.count(DropReason::DeviceError, frames_.refused());
-  return drops;
-}
-
-DropCounters Worker::drops() const noexcept {
-  return notify_ ? lost_ : lost();
+Worker::Counters Worker::counters() const noexcept {
+  Counters counters;
+  counters.drops.count(DropReason::SocketError, datagrams_.counters().refused);
+  counters.drops.count(DropReason::DeviceError, frames_.refused());
+  counters.system_calls = calls_ + datagrams_.counters().calls + frames_.writes();
+  return counters;
 }
 
 }  // namespace culvert

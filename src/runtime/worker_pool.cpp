@@ -72,4 +72,10 @@ void WorkerPool::add_drops(DropCounters& drops) const noexcept {
   for (const auto& helper : helpers_) drops.add(helper->worker.drops());
 }
 
+std::uint64_t WorkerPool::system_calls() const noexcept {
+  std::uint64_t calls = 0;
+  for (const auto& helper : helpers_) calls += helper->worker.system_calls();
+  return calls;
+}
+
 }  // namespace culvert

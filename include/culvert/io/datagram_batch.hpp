@@ -16,6 +16,7 @@ struct SendCounters {
   std::uint64_t messages = 0;          ///< what they were to the kernel: one or many of them in each
   std::uint64_t refused = 0;           ///< by the kernel: unreachable, too large, no memory, no such family
   std::uint64_t source_forgotten = 0;  ///< sent after all, but not from the address asked for, which is gone
+  std::uint64_t calls = 0;             ///< of the kernel
 };
 
 /// A DatagramSink over a UdpSocketPair. When full, a reserve flushes first. Sends with sendmmsg, sticky source address

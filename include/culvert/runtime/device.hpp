@@ -75,6 +75,8 @@ class Device {
   [[nodiscard]] const NetworkNamespace& socket_namespace() const noexcept { return socket_namespace_; }
   [[nodiscard]] std::uint32_t firewall_mark() const noexcept { return firewall_mark_; }
   [[nodiscard]] DropCounters drops() noexcept;
+  /// System calls for packets so far, of all workers.
+  [[nodiscard]] std::uint64_t system_calls() noexcept;
   [[nodiscard]] std::size_t workers() const noexcept { return sockets_.size(); }
   [[nodiscard]] DataPath data_path() const;
 
@@ -110,6 +112,7 @@ class Device {
   std::optional<std::uint32_t> known_mtu_;
   std::optional<WorkerPool> helpers_;
   DropCounters lost_by_former_helpers_;
+  std::uint64_t calls_of_former_helpers_ = 0;
   std::atomic<bool> is_notified_ = false;
   std::optional<LinkMonitor> links_;
   std::shared_ptr<boost::asio::posix::stream_descriptor> links_ready_;

@@ -53,7 +53,11 @@ class Worker {
   void settings_changed();
 
   /// What this worker lost for other reasons than the engine's. Of a helper: as of its last burst, during a turn.
-  [[nodiscard]] DropCounters drops() const noexcept;
+  [[nodiscard]] DropCounters drops() const noexcept { return notify_ ? told_.drops : counters().drops; }
+  /// System calls for packets so far, waiting for them included; as drops().
+  [[nodiscard]] std::uint64_t system_calls() const noexcept {
+    return notify_ ? told_.system_calls : counters().system_calls;
+  }
   [[nodiscard]] const DatagramBatch& datagrams() const noexcept { return datagrams_; }
   [[nodiscard]] const DeviceWriter& frames() const noexcept { return frames_; }
 
@@ -76,7 +80,11 @@ class Worker {
   void open_run(const ReceivedDatagram& datagram, std::size_t count, const Now& now) noexcept;
   [[nodiscard]] ByteSpan kept(ByteSpan frame, ByteSpan message) noexcept;
   void flush_frames() noexcept;
-  [[nodiscard]] DropCounters lost() const noexcept;
+  struct Counters {
+    DropCounters drops;
+    std::uint64_t system_calls = 0;
+  };
+  [[nodiscard]] Counters counters() const noexcept;
   [[nodiscard]] std::vector<std::shared_ptr<Port>> open_ports(const UdpSocketPair& sockets);
   void on_deadline();
   void send_during_turn() noexcept;
@@ -92,8 +100,8 @@ class Worker {
   ReceiveBatch receive_batch_;
   std::array<MessageData, messages_per_run> messages_;
   std::array<Verdict<ByteSpan>, messages_per_run> opened_;
-  /// What a helper has lost, for others to read; during a turn.
-  DropCounters lost_;
+  std::uint64_t calls_ = 0;  ///< of the kernel, beside those of datagrams_ and frames_
+  Counters told_;            ///< of a helper, for others to read during a turn
   std::vector<std::byte> frame_buffer_;
   /// Frames that came in pieces, until they are written.
   std::unique_ptr<std::byte[]> kept_;

@@ -30,6 +30,7 @@ class WorkerPool {
   void stop() noexcept;
   /// Of all of them; during a turn at the engine, or after stop().
   void add_drops(DropCounters& drops) const noexcept;
+  [[nodiscard]] std::uint64_t system_calls() const noexcept;
 
  private:
   struct Helper;
