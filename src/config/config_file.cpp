@@ -54,6 +54,31 @@ std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t m
   return parse_decimal(text, max);
 }
 
+/// Digits, up to three more behind a point, and k, M or G.
+std::optional<std::uint64_t> parse_rate(std::string_view text) noexcept {
+  std::uint64_t unit = 1;
+  if (!text.empty() && !is_digit(text.back())) {
+    constexpr std::string_view units = "kMG";
+    const std::size_t power = units.find(text.back());
+    if (power == std::string_view::npos) return std::nullopt;
+    for (std::size_t i = 0; i <= power; ++i) unit *= 1000;
+    text.remove_suffix(1);
+  }
+  const std::size_t point = std::min(text.find('.'), text.size());
+  const auto whole = parse_decimal(text.substr(0, point), bench_rate_max / unit);
+  if (!whole) return std::nullopt;
+  std::uint64_t thousandths = 0;
+  if (point != text.size()) {
+    std::string digits(text.substr(point + 1));
+    if (digits.empty() || digits.size() > 3) return std::nullopt;
+    digits.resize(3, '0');
+    const auto value = parse_decimal(digits, 999);
+    if (!value) return std::nullopt;
+    thousandths = *value;
+  }
+  return *whole * unit + thousandths * unit / 1000;
+}
+
 /// Letters, digits, '-', '.' and '_', which is also what a resolver takes; not something that only looks like IPv4.
 bool is_host_name(std::string_view text) noexcept {
   const auto allowed = [](char c) { return is_letter_or_digit(c) || c == '-' || c == '.' || c == '_'; };
@@ -148,7 +173,7 @@ class Parser {
     bool may_repeat;
     void (Parser::*read)(const IniText& value);
   };
-  static const std::array<Key, 30> keys;
+  static const std::array<Key, 31> keys;
 
   void begin_section(const IniText& name) {
     finish_peer();
@@ -488,6 +513,21 @@ class Parser {
     peer().name = value.text;
   }
 
+  void read_allow_bench(const IniText& value) {
+    if (value.text == "no") return;
+    if (value.text == "yes") {
+      peer().bench_rate = 0;
+      return;
+    }
+    const auto rate = parse_rate(value.text);
+    if (!rate || *rate < bench_rate_min || *rate > bench_rate_max) {
+      throw IniError(value, shown(value.text) +
+                                " allows nothing: expected \"no\", \"yes\" or bits a second from 100k to 10000G, as "
+                                "in 250M or 2.5G");
+    }
+    peer().bench_rate = *rate;
+  }
+
   IniReader reader_;
   Config config_;
   Section section_ = Section::None;
@@ -508,7 +548,7 @@ class Parser {
   std::vector<IniError> warnings_;
 };
 
-const std::array<Parser::Key, 30> Parser::keys{{
+const std::array<Parser::Key, 31> Parser::keys{{
     {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
     {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
     {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
@@ -539,6 +579,7 @@ const std::array<Parser::Key, 30> Parser::keys{{
     {"Endpoint", Section::Peer, false, &Parser::read_endpoint},
     {"PersistentKeepalive", Section::Peer, false, &Parser::read_persistent_keepalive},
     {"Name", Section::Peer, false, &Parser::read_name},
+    {"AllowBench", Section::Peer, false, &Parser::read_allow_bench},
 }};
 
 std::string with_position(std::string_view path, unsigned line, unsigned column, std::string_view message) {

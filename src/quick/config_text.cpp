@@ -88,6 +88,19 @@ std::string endpoint_text(const EndpointName& endpoint) {
   return (is_v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
 
+std::string bench_rate_text(const std::optional<std::uint64_t>& rate) {
+  if (!rate) return "no";
+  if (*rate == 0) return "yes";
+  std::uint64_t number = *rate;
+  std::string_view unit;
+  for (const std::string_view larger : {"k", "M", "G"}) {
+    if (number % 1000 != 0) break;
+    number /= 1000;
+    unit = larger;
+  }
+  return std::to_string(number) + std::string(unit);
+}
+
 WipedString to_text(const Config& config, ConfigText kind) {
   const bool is_whole = kind == ConfigText::Whole;
   Writer out;
@@ -99,6 +112,7 @@ WipedString to_text(const Config& config, ConfigText kind) {
   for (const PeerConfig& peer : config.peers) {
     out.section("Peer");
     if (is_whole && !peer.name.empty()) out.line("Name", peer.name);
+    if (is_whole && peer.bench_rate) out.line("AllowBench", bench_rate_text(peer.bench_rate));
     out.key("PublicKey", peer.public_key.bytes());
     if (!peer.preshared_key.is_zero()) out.key("PresharedKey", peer.preshared_key.bytes());
     out.list("AllowedIPs", peer.allowed_ips);

@@ -40,6 +40,7 @@ class StateReader {
     const auto known = known_.find(peer.public_key);
     if (known == known_.end()) return true;
     peer.name = known->second.name;
+    peer.bench_rate = known->second.bench_rate;
     peer.endpoint = known->second.endpoint;
     return true;
   }

@@ -75,6 +75,8 @@ void peer_differences(const PeerConfig* file, const PeerConfig& present, const P
   const std::string label = label_of(wanted);
   const auto prefix_text = [](const Prefix& prefix) { return prefix.to_string(); };
   if (file) lines.change(label + ": Name", printable(file->name), printable(wanted.name));
+  const auto allowed = file ? file->bench_rate : std::nullopt;
+  lines.change(label + ": AllowBench", bench_rate_text(allowed), bench_rate_text(wanted.bench_rate));
   if (!(present.preshared_key == wanted.preshared_key)) lines.add(label + ": PresharedKey changes");
   // Where a peer has moved to by itself is no difference.
   const auto& endpoint = file ? file->endpoint : present.endpoint;

@@ -30,6 +30,10 @@ inline constexpr std::uint16_t queues_max = 64;
 /// The longest BusyPoll, in microseconds.
 inline constexpr std::uint32_t busy_poll_max = 1000;
 
+/// The least and the most that AllowBench allows if it names a rate, in bits a second.
+inline constexpr std::uint64_t bench_rate_min = 100'000;
+inline constexpr std::uint64_t bench_rate_max = 10'000'000'000'000;
+
 /// An Endpoint as the file gives it: address or host name, and port.
 struct EndpointName {
   std::string host;  ///< without brackets; an IPv6 address may carry a scope, "fe80::1%eth0"
@@ -62,6 +66,9 @@ struct PeerConfig {
   std::vector<Prefix> allowed_ips;  ///< host bits cleared, each once
   std::optional<EndpointName> endpoint;
   std::chrono::seconds persistent_keepalive{0};
+  /// AllowBench: how much a benchmark of this peer may load the tunnel, bits a second in each direction, 0 for any; no
+  /// benchmark at all if unset.
+  std::optional<std::uint64_t> bench_rate;
   unsigned line = 0;  ///< of the section's header, for messages
 };
 

@@ -16,6 +16,9 @@ enum class ConfigText : std::uint8_t {
 /// As the key Endpoint takes it.
 [[nodiscard]] std::string endpoint_text(const EndpointName& endpoint);
 
+/// As the key AllowBench takes it.
+[[nodiscard]] std::string bench_rate_text(const std::optional<std::uint64_t>& rate);
+
 /// Holds keys.
 [[nodiscard]] WipedString to_text(const Config& config, ConfigText kind);
 

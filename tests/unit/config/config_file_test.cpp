@@ -611,6 +611,31 @@ TEST(ParseConfig, persistent_keepalive_is_off_or_seconds) {
   }
 }
 
+TEST(ParseConfig, a_benchmark_is_allowed_to_a_peer_or_up_to_a_rate) {
+  EXPECT_EQ(parse_peer("PersistentKeepalive = 0").bench_rate, std::nullopt);
+  const std::pair<const char*, std::optional<std::uint64_t>> allowed[] = {
+      {"no", std::nullopt},
+      {"yes", 0},
+      {"100k", 100'000},
+      {"100000", 100'000},
+      {"250M", 250'000'000},
+      {"2.5G", 2'500'000'000},
+      {"0.125G", 125'000'000},
+      {"10.05M", 10'050'000},
+      {"10000G", 10'000'000'000'000},
+  };
+  for (const auto& [text, rate] : allowed) {
+    EXPECT_EQ(parse_peer("AllowBench = "s + text).bench_rate, rate) << text;
+  }
+  for (const std::string bad : {"99k", "0", "0G", "10000.001G", "99999999999999999999G", "1m", "1 M", ".5G", "1.G",
+                                "1.2345G", "1.-1G", "-1M", "1.5.5M", "G", "Yes", "true", "1MB"}) {
+    expect_peer_error("AllowBench = " + bad, 14,
+                      '\'' + bad +
+                          "' allows nothing: expected \"no\", \"yes\" or bits a second from 100k to 10000G, as in "
+                          "250M or 2.5G");
+  }
+}
+
 TEST(ParseConfig, names_are_short_and_printable) {
   EXPECT_EQ(parse_peer("Name = " + std::string(64, 'x')).name, std::string(64, 'x'));
   const auto message = "Name is too long or has unusual characters: expected up to 64 printable ASCII characters"sv;
@@ -630,7 +655,7 @@ TEST(ParseConfig, never_repeats_a_key_put_in_the_wrong_place) {
       EXPECT_EQ(std::string_view(error.what()).find(key.substr(0, 8)), std::string_view::npos) << name;
     }
   }
-  for (const std::string name : {"AllowedIPs", "Endpoint", "PersistentKeepalive"}) {
+  for (const std::string name : {"AllowedIPs", "Endpoint", "PersistentKeepalive", "AllowBench"}) {
     try {
       (void)parse(peer_with(name + " = " + key + ":x"));
       ADD_FAILURE() << name << ": no error";

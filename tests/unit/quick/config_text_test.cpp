@@ -48,10 +48,12 @@ PresharedKey = TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=
 AllowedIPs = 10.0.0.0/24, fd00::/64, 10.2.0.7
 Endpoint = vpn.example.com:51820
 PersistentKeepalive = 25
+AllowBench = 2.5G
 
 [Peer]
 PublicKey = TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=
 Endpoint = [fe80::1%eth0]:7
+AllowBench = yes
 
 [Peer]
 PublicKey = YAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=
@@ -83,6 +85,7 @@ void expect_same(const Config& a, const Config& b) {
     EXPECT_EQ(a.peers[i].allowed_ips, b.peers[i].allowed_ips);
     EXPECT_EQ(a.peers[i].endpoint, b.peers[i].endpoint);
     EXPECT_EQ(a.peers[i].persistent_keepalive, b.peers[i].persistent_keepalive);
+    EXPECT_EQ(a.peers[i].bench_rate, b.peers[i].bench_rate);
   }
 }
 
@@ -200,6 +203,7 @@ TEST(TakeDeviceState, puts_what_the_device_says_in_the_place_of_what_the_file_sa
   EXPECT_EQ(config.peers[0].endpoint->host, "vpn.example.com") << "a name stays a name";
   EXPECT_TRUE(config.peers[0].preshared_key.is_zero());
   EXPECT_EQ(config.peers[0].persistent_keepalive.count(), 0);
+  EXPECT_EQ(config.peers[0].bench_rate, 2'500'000'000u) << "only the file knows it";
   EXPECT_EQ(config.peers[0].allowed_ips, std::vector{*Prefix::parse("10.7.0.0/16")});
   EXPECT_EQ(config.peers[1].endpoint->literal, Endpoint::parse("[2001:db8::9]:9"));
   EXPECT_EQ(config.peers[1].persistent_keepalive.count(), 13);

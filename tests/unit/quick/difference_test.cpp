@@ -102,9 +102,10 @@ TEST(Difference, names_each_value_of_a_peer) {
   Tunnel tunnel(file_of("", peer_of("AllowedIPs = 10.1.0.0/16, 10.2.0.0/16\nEndpoint = 192.0.2.1:7\n")));
   const std::string label = "peer b " + std::string(peer_key) + ": ";
   EXPECT_THAT(tunnel.against(file_of("", peer_of("Name = b\nAllowedIPs = 10.2.0.0/16, fd00::/64\nEndpoint = "
-                                                 "host.example:8\nPersistentKeepalive = 25\n"))),
-              ElementsAre(label + "Name: none -> b", label + "Endpoint: 192.0.2.1:7 -> host.example:8",
-                          label + "PersistentKeepalive: off -> 25", label + "AllowedIPs -10.1.0.0/16 +fd00::/64"));
+                                                 "host.example:8\nPersistentKeepalive = 25\nAllowBench = 2500M\n"))),
+              ElementsAre(label + "Name: none -> b", label + "AllowBench: no -> 2500M",
+                          label + "Endpoint: 192.0.2.1:7 -> host.example:8", label + "PersistentKeepalive: off -> 25",
+                          label + "AllowedIPs -10.1.0.0/16 +fd00::/64"));
 }
 
 TEST(Difference, is_none_where_a_peer_has_moved_by_itself) {
