@@ -25,6 +25,7 @@ struct TcpTrial {
 struct TcpOutcome {
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
+  std::uint64_t bytes_in_all = 0;       ///< that senders got rid of, both ways and uncounted ones included
   std::chrono::nanoseconds elapsed{0};  ///< of the counting
 };
 
@@ -41,12 +42,12 @@ struct UdpTrial {
 inline constexpr std::size_t udp_packet_min = 64;
 
 struct UdpOutcome {
-  std::uint64_t wanted = 0;             ///< rate × duration; of a flood what was sent
-  std::uint64_t sent = 0;               ///< accepted by the sender's kernel
-  std::uint64_t received = 0;           ///< each packet once
-  std::uint64_t duplicates = 0;         ///< beyond that
-  std::uint64_t reordered = 0;          ///< came behind a later one of their flow (RFC 4737)
-  std::uint64_t sink_drops = 0;         ///< arrived while the sink's socket was full: the sink was too slow, not the way
+  std::uint64_t wanted = 0;      ///< rate × duration; of a flood what was sent
+  std::uint64_t sent = 0;        ///< accepted by the sender's kernel
+  std::uint64_t received = 0;    ///< each packet once
+  std::uint64_t duplicates = 0;  ///< beyond that
+  std::uint64_t reordered = 0;   ///< came behind a later one of their flow (RFC 4737)
+  std::uint64_t sink_drops = 0;  ///< arrived while the sink's socket was full: the sink was too slow, not the way
   std::chrono::nanoseconds elapsed{0};  ///< from the first to the end of the last sending
   /// The longest time on the way less the shortest, where packets have time stamps. The ends' clocks need not agree.
   std::chrono::microseconds delay_spread{0};
