@@ -19,7 +19,7 @@
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/crypto/keys.hpp"
 #include "culvert/quick/control_client.hpp"
-#include "culvert/runtime/control_socket.hpp"
+#include "culvert/runtime/control_folders.hpp"
 #include "culvert/runtime/wiped_string.hpp"
 
 namespace culvert {
@@ -79,13 +79,12 @@ TunnelReport report_of(const std::string& name) {
   return report;
 }
 
-std::vector<std::string> running_tunnels() {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(std::string(control_socket_folder).c_str()), ::closedir);
+void add_tunnels_in(const std::string& path, std::vector<std::string>& names) {
+  sweep_control_folder(path);
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), ::closedir);
   if (!folder) {
-    if (errno == ENOENT) return names;
-    throw std::system_error(errno, std::system_category(),
-                            "listing " + std::string(control_socket_folder) + " (try as root)");
+    if (errno == ENOENT) return;
+    throw std::system_error(errno, std::system_category(), "listing " + path + " (try as root)");
   }
   constexpr std::string_view ending = ".sock";
   while (const dirent* entry = ::readdir(folder.get())) {
@@ -94,6 +93,11 @@ std::vector<std::string> running_tunnels() {
     name.remove_suffix(ending.size());
     if (is_interface_name(name)) names.emplace_back(name);
   }
+}
+
+std::vector<std::string> running_tunnels() {
+  std::vector<std::string> names;
+  for (const std::string& folder : control_folders()) add_tunnels_in(folder, names);
   std::ranges::sort(names);
   return names;
 }
@@ -192,6 +196,10 @@ constexpr std::string_view drop_prefix = "culvert_drop_";
 void print_people(const TunnelReport& report) {
   const auto line = [](std::string_view label, std::string_view value) { fmt::print("  {}: {}\n", label, value); };
   fmt::print("tunnel: {}\n", report.name);
+  if (const auto* device = find(report.device, "culvert_device")) {
+    const auto* command = find(report.device, "culvert_command");
+    line("device", *device + (command ? " of " + *command : "") + ", in a namespace of its own");
+  }
   line("public key", report.public_key.empty() ? "(none)" : report.public_key);
   if (const auto* port = find(report.device, "listen_port")) line("listening port", *port);
   if (const auto* mark = find(report.device, "fwmark")) line("fwmark", *mark);
@@ -256,7 +264,8 @@ boost::json::object json_of(const TunnelReport& report) {
        {std::pair{"culvert_namespace", "namespace"}, std::pair{"culvert_socket_namespace", "socket_namespace"},
         std::pair{"culvert_device_path", "device_path"}, std::pair{"culvert_sending_path", "sending_path"},
         std::pair{"culvert_receiving_path", "receiving_path"}, std::pair{"culvert_cipher", "cipher"},
-        std::pair{"culvert_aead", "aead_library"}, std::pair{"culvert_mode", "mode"}}) {
+        std::pair{"culvert_aead", "aead_library"}, std::pair{"culvert_mode", "mode"},
+        std::pair{"culvert_device", "device"}, std::pair{"culvert_command", "command"}}) {
     if (const auto* value = find(report.device, from)) tunnel[to] = *value;
   }
   for (const auto& [from, to] : {std::pair{"culvert_namespace_deleted", "namespace_deleted"},

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/asio/io_context.hpp>
@@ -16,6 +18,7 @@
 #include "culvert/exec/resolver_files.hpp"
 #include "culvert/io/netlink.hpp"
 #include "culvert/runtime/busy_poll.hpp"
+#include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
 #include "culvert/runtime/tunnel.hpp"
 #include "culvert/unshare/mounts.hpp"
@@ -31,6 +34,12 @@ constexpr char kind_ready = 'R';   // up, with what resolv.conf reads as
 constexpr char kind_probe = 'P';   // down, with a ProbeOrder
 constexpr char kind_answer = 'A';  // up
 constexpr char kind_go = 'G';      // down
+
+std::uint64_t home_of(const TunDevice& tun) noexcept {
+  const auto space = tun.network_namespace();
+  struct stat status {};
+  return space && ::fstat(space->get(), &status) == 0 ? status.st_ino : 0;
+}
 
 bool is_end(int number) {
   return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
@@ -77,6 +86,8 @@ class Inside {
   [[nodiscard]] std::string make_surroundings() const {
     step("keep mounts apart");
     keep_mounts_to_oneself();
+    // With them the command could lead the tunnel elsewhere.
+    for (const std::string& folder : control_folders()) hide_folder(folder);
     // Where these two are not allowed the old ones only show too much, or other numbers of processes.
     mount_own_proc();
     mount_own_sys();
@@ -118,11 +129,20 @@ class Outside {
           const BehindTunnelOptions& options)
       : child_(child), program_(child, signals), command_(command), options_(options), ready_(io_) {}
 
+  /// Where the control socket is to be, if there is to be one.
+  std::optional<std::string> control_folder;
+
   int live(Config config, const std::string& name) {
     step("take the device over");
     DeviceSetup setup;
-    setup.obtain = [this] { return TunDevice::assemble(child_.await(kind_device).descriptors); };
+    std::uint64_t home = 0;
+    setup.obtain = [this, &home] {
+      TunDevice tun = TunDevice::assemble(child_.await(kind_device).descriptors);
+      home = home_of(tun);
+      return tun;
+    };
     tunnel_.emplace(io_, std::move(config), name, std::move(setup));
+    serve_status(home);
     program_.on_message = [this](const ChannelMessage& message) { on_message(message); };
     const int copy = ::fcntl(program_.fd(), F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
@@ -136,6 +156,20 @@ class Outside {
  private:
   void step(std::string_view what) const {
     if (options_.before_step) options_.before_step(what);
+  }
+
+  /// A tunnel that nobody can look at is as good as any.
+  void serve_status(std::uint64_t home) {
+    DeviceLabels& labels = tunnel_->device().labels;
+    labels.device = tunnel_->name();
+    labels.device_home = home;
+    if (!command_.empty()) labels.command = command_.front();
+    if (!control_folder) return;
+    try {
+      control_.emplace(io_, tunnel_->device(), name_of_exec(::getpid()), *control_folder);
+    } catch (const std::system_error& error) {
+      spdlog::debug("{}", printable(error.what()));
+    }
   }
 
   void end(int status) {
@@ -197,6 +231,7 @@ class Outside {
   asio::io_context io_{1};
   asio::posix::stream_descriptor ready_;
   std::optional<Tunnel> tunnel_;
+  std::optional<ControlSocket> control_;
   std::optional<Verification> verification_;
   int status_ = UnsharedChild::status_failed;
 };
@@ -207,11 +242,16 @@ int run_behind_tunnel(Config config, const std::string& name, const std::vector<
                       const BehindTunnelOptions& options) {
   HeldSignals signals;
   if (options.before_step) options.before_step("make namespaces");
+  // Before there is a namespace in which they are to be hidden.
+  auto control_folder = make_own_control_folder();
+  if (control_folder) sweep_control_folder(*control_folder);
   NewNamespaces namespaces;
   namespaces.ids = id_map_if_needed(IdMap::Own);
   Inside inside(config, name, command, options, signals);
   UnsharedChild child = UnsharedChild::start(namespaces, [&](Channel& parent) { return inside.live(parent); });
-  const int status = Outside(child, signals, command, options).live(std::move(config), name);
+  Outside outside(child, signals, command, options);
+  outside.control_folder = std::move(control_folder);
+  const int status = outside.live(std::move(config), name);
   if (const auto signal = signals.common_end(status); signal && options.on_common_end) options.on_common_end(*signal);
   return status;
 }

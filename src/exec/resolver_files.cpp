@@ -86,7 +86,10 @@ const std::vector<std::string>& sockets_of_resolvers() {
 std::string confine_resolver(const std::vector<std::string>& dns) {
   // Before it is hidden: it may be a link to what systemd-resolved writes.
   const auto before = text_of(resolv_conf);
-  empty_folders("/run", folders_of_resolvers());
+  std::vector<std::string> folders = folders_of_resolvers();
+  // Were it a mount alone, whoever removes the folder outside would end that.
+  folders.emplace_back("/run/wireguard");
+  empty_folders("/run", folders);
   if (const auto nsswitch = text_of(nsswitch_conf)) put_over(nsswitch_conf, nsswitch_with_dns_alone(*nsswitch));
   if (dns.empty() && (!before || text_of(resolv_conf) == before)) return before.value_or("");
   const std::string text = dns.empty() ? *before : resolv_conf_of(dns);

@@ -3,15 +3,17 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "culvert/io/unique_fd.hpp"
-#include "culvert/runtime/control_socket.hpp"
+#include "culvert/runtime/control_folders.hpp"
 
 namespace culvert {
 
@@ -66,8 +68,16 @@ WipedString read_answer(const UniqueFd& client, const std::string& who, const Li
 
 }  // namespace
 
+std::string control_socket_of(const std::string& name) {
+  const std::vector<std::string> folders = control_folders();
+  const auto path_in = [&](const std::string& folder) { return folder + "/" + name + ".sock"; };
+  const auto found = std::ranges::find_if(
+      folders, [&](const std::string& folder) { return ::access(path_in(folder).c_str(), F_OK) == 0; });
+  return path_in(found == folders.end() ? folders.front() : *found);
+}
+
 WipedString ask_tunnel(const std::string& name, std::string_view request, std::chrono::seconds patience) {
-  const std::string path = std::string(control_socket_folder) + "/" + name + ".sock";
+  const std::string path = control_socket_of(name);
   const UniqueFd client = connect_to(path, name, patience);
   if (!send_all(client, request)) complain(errno, name, path);
   return read_answer(client, name, {});

@@ -334,6 +334,11 @@ void ControlSocket::begin_get(Answer& answer) {
   if (!labels.socket_namespace.empty()) {
     answer.append("culvert_socket_namespace={}\n", printable(labels.socket_namespace));
   }
+  if (!labels.device.empty()) answer.append("culvert_device={}\n", printable(labels.device));
+  if (labels.device_home != 0) answer.append("culvert_device_home={}\n", labels.device_home);
+  if (!labels.command.empty()) {
+    answer.append("culvert_command={}\n", printable(labels.command).substr(0, line_size_max / 2));
+  }
   answer.append("culvert_mode={}\n", engine->mode() == DeviceMode::Switched ? "tap" : "tun");
   answer.append("culvert_system_calls={}\n", device_.system_calls());
   const DropCounters drops = device_.drops();

@@ -50,6 +50,19 @@ Link link_of(const InterfaceFacts& facts) {
   return link;
 }
 
+/// The first ones to be shown. Those of culvert's only serve the others there, by which people know a namespace.
+std::vector<Process> processes_of(const std::vector<pid_t>& all) {
+  constexpr std::size_t looked_at = 8 * processes_shown;
+  std::vector<Process> processes;
+  for (const pid_t pid : all) {
+    if (processes.size() == looked_at) break;
+    if (has_program(pid)) processes.push_back(process_of(pid));
+  }
+  std::ranges::stable_partition(processes, [](const Process& process) { return process.name != "culvert"; });
+  if (processes.size() > processes_shown) processes.resize(processes_shown);
+  return processes;
+}
+
 /// A namespace while it is looked at; its open references keep it alive.
 struct Sight {
   NamespaceIdentity identity;
@@ -74,6 +87,7 @@ class Looking {
   Topology look() {
     find_namespaces();
     look_at_holders();
+    add_own_tunnels();
     for (Sight& sight : sights_) topology_.namespaces.push_back(namespace_of(sight));
     number();
     hold();
@@ -185,6 +199,16 @@ class Looking {
     }
   }
 
+  /// Of the caller's own commands, whose descriptors he may not see.
+  void add_own_tunnels() {
+    for (TunnelOfCommand& own : own_tunnels_of_commands()) {
+      const auto is_known = [&](const Holding& holding) { return holding.device.holder == own.pid; };
+      const NamespaceIdentity home{own_.device, own.home};
+      if (std::ranges::any_of(holdings_, is_known) || !numbers_.contains(home)) continue;
+      holdings_.push_back({{own.pid, -1, own.device}, home, std::move(own.tunnel), {}});
+    }
+  }
+
   void ask(Holding& holding) {
     const HeldDevice& device = holding.device;
     // Each may keep silent for five seconds.
@@ -211,10 +235,7 @@ class Looking {
     space.pins = sight.known.pins;
     space.foreign_pins = sight.foreign_pins;
     space.process_count = sight.known.processes.size();
-    for (const pid_t pid : sight.known.processes) {
-      if (space.processes.size() == processes_shown) break;
-      if (has_program(pid)) space.processes.push_back(process_of(pid));
-    }
+    space.processes = processes_of(sight.known.processes);
     for (const pid_t pid : sight.keepers) {
       if (space.keepers.size() == processes_shown) break;
       space.keepers.push_back(process_of(pid));

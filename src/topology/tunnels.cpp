@@ -1,19 +1,25 @@
 // Asking tunnels through WireGuard's configuration protocol.
 #include "tunnels.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <exception>
+#include <fstream>
 #include <system_error>
+#include <vector>
 
 #include "culvert/base/fields.hpp"
 #include "culvert/base/time.hpp"
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/crypto/keys.hpp"
 #include "culvert/io/clock.hpp"
+#include "culvert/io/record_folder.hpp"
 #include "culvert/quick/control_client.hpp"
-#include "culvert/runtime/control_socket.hpp"
+#include "culvert/runtime/control_folders.hpp"
 
 namespace culvert::topology {
 
@@ -49,6 +55,52 @@ void take_line(Tunnel& tunnel, std::string_view key, std::string_view value, std
   }
 }
 
+std::optional<uid_t> user_of_process(int pid) {
+  struct stat status {};
+  if (::stat(("/proc/" + std::to_string(pid)).c_str(), &status) != 0) return std::nullopt;
+  return status.st_uid;
+}
+
+/// In its own PID namespace, the last of those that /proc tells.
+int own_number_of(int pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("NSpid:")) continue;
+    return number_from<int>(std::string_view(line).substr(line.find_last_of(" \t") + 1)).value_or(pid);
+  }
+  return pid;
+}
+
+std::vector<std::string> places_of_socket(int pid, const std::string& device) {
+  // It may live in a mount namespace of its own. There /var/run, being a link to /run, would lead back here.
+  std::vector<std::string> folders{"/proc/" + std::to_string(pid) + "/root/run/wireguard"};
+  for (std::string& folder : control_folders()) folders.push_back(std::move(folder));
+  if (const auto user = user_of_process(pid); user && *user != 0) {
+    folders.push_back("/run/user/" + std::to_string(*user) + "/culvert");
+  }
+  std::vector<std::string> places;
+  for (const std::string& folder : folders) {
+    places.push_back(folder + "/" + device + ".sock");
+    places.push_back(folder + "/" + name_of_exec(own_number_of(pid)) + ".sock");
+  }
+  return places;
+}
+
+std::uint64_t seconds_now() {
+  return static_cast<std::uint64_t>(
+      std::chrono::floor<std::chrono::seconds>(read_clocks().wall.time_since_epoch()).count());
+}
+
+std::string_view value_in(std::string_view answer, std::string_view wanted) {
+  while (!answer.empty()) {
+    const std::string_view line = answer.substr(0, answer.find('\n'));
+    answer.remove_prefix(std::min(answer.size(), line.size() + 1));
+    const bool is_wanted = line.starts_with(wanted) && line.substr(wanted.size()).starts_with('=');
+    if (is_wanted) return line.substr(wanted.size() + 1);
+  }
+  return {};
+}
+
 bool is_absent(const std::system_error& error) {
   constexpr std::array absent{ENOENT, ENOTDIR, EACCES, ECONNREFUSED, ELOOP};
   return std::ranges::find(absent, error.code().value()) != absent.end();
@@ -69,19 +121,40 @@ Tunnel tunnel_from(std::string_view answer, std::uint64_t now) {
 
 std::optional<Tunnel> ask_for_tunnel(int pid, const std::string& device) {
   constexpr std::chrono::seconds patience(5);
-  // It may live in a mount namespace of its own. There /var/run, being a link to /run, would lead back here.
-  const std::string there = "/proc/" + std::to_string(pid) + "/root/run/wireguard";
-  for (const std::string& folder : {there, std::string(control_socket_folder)}) {
+  for (const std::string& place : places_of_socket(pid, device)) {
     try {
-      const auto answer = ask_process(folder + "/" + device + ".sock", pid, "get=1\n\n", patience);
+      const auto answer = ask_process(place, pid, "get=1\n\n", patience);
       if (!answer) continue;
-      const auto now = std::chrono::floor<std::chrono::seconds>(read_clocks().wall.time_since_epoch()).count();
-      return tunnel_from(*answer, static_cast<std::uint64_t>(now));
+      return tunnel_from(*answer, seconds_now());
     } catch (const std::system_error& error) {
       if (!is_absent(error)) throw;
     }
   }
   return std::nullopt;
+}
+
+std::vector<TunnelOfCommand> own_tunnels_of_commands() {
+  constexpr std::chrono::seconds patience(1);
+  std::vector<TunnelOfCommand> found;
+  const auto folder = own_control_folder();
+  if (!folder) return found;
+  for (const std::string& name : names_in(*folder)) {
+    const auto pid = pid_of_exec(name);
+    if (!pid) continue;
+    try {
+      const auto answer = ask_process(*folder + "/" + name, *pid, "get=1\n\n", patience);
+      if (!answer) continue;
+      TunnelOfCommand one;
+      one.pid = *pid;
+      one.device = value_in(*answer, "culvert_device");
+      one.home = number_from<std::uint64_t>(value_in(*answer, "culvert_device_home")).value_or(0);
+      one.tunnel = tunnel_from(*answer, seconds_now());
+      found.push_back(std::move(one));
+    } catch (const std::exception&) {
+      // It is ending, or was killed.
+    }
+  }
+  return found;
 }
 
 }  // namespace culvert::topology

@@ -57,10 +57,13 @@ class Exec(Culvert):
         if self.user is None:
             return []
         return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
-                "env", f"HOME={home_of(self.user)}"]
+                "env", f"HOME={home_of(self.user)}", f"XDG_RUNTIME_DIR={runtime_folder_of(self.user)}"]
 
     def inside(self, *words):
         return self.host.inside(*self.become(), *words)
+
+    def inside_run(self, *words):
+        return run(*self.inside(*words))
 
     def call(self, *command, options=(), check=False, timeout=60, **others):
         """Runs it to its end."""
@@ -77,6 +80,14 @@ def home_of(user):
     path = pathlib.Path(f"/var/lib/home-{user}")
     path.mkdir(exist_ok=True)
     os.chown(path, user, user)
+    return path
+
+
+def runtime_folder_of(user):
+    path = pathlib.Path(f"/run/user/{user}")
+    for folder in (path, path / "culvert"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chown(folder, user, user)
     return path
 
 
@@ -126,6 +137,8 @@ class Scene(Scenario):
         introduce(self.a, self.b, right_at="10.0.0.2")
         self.a.peers[0].allowed_ips = ["0.0.0.0/0", "::/0"]
         self.lab.folder.chmod(0o755)
+        if self.user is not None:
+            runtime_folder_of(self.user)
         self.b.start()
         self.before = self.state()
 
@@ -143,6 +156,11 @@ class Scene(Scenario):
     def assert_undone(self):
         """Links, routes, files, mounts and processes are as before."""
         self.assertEqual(self.before, self.state())
+
+    def shown(self):
+        """The tunnels of commands that the user is shown."""
+        tunnels = json.loads(run(*self.a.inside(culvert_binary(), "show", "--json"), check=False).stdout)
+        return [tunnel for tunnel in tunnels if tunnel["name"].startswith("exec-")]
 
     def marker_leaks(self, *command, marker, **options):
         """Whether `marker` is seen in the clear on host-a's links while a command runs, and what the command did."""
@@ -212,7 +230,51 @@ class Command:
                 wait_until(lambda m=marker: not run("pgrep", "-f", m, check=False).stdout, what="the end of its children")
             self.assertFalse(capture.contains(marker.encode()))
             self.assertEqual(-signal.SIGKILL if victim == "parent" else 128 + signal.SIGKILL, process.popen.returncode)
+            self.assertEqual([], self.shown())
             self.assert_undone()
+
+    def test_is_shown_with_its_peers_and_its_command_while_it_runs(self):
+        first, second = (self.a.begin("sleep", "600") for _ in range(2))
+        for one in (first, second):
+            wait_until(lambda p=one: "sleep\n" in names_below(p.pid), what="the command to run")
+        shown = self.shown()
+        self.assertEqual({f"exec-{first.pid}", f"exec-{second.pid}"}, {tunnel["name"] for tunnel in shown})
+        for tunnel in shown:
+            self.assertEqual(("wg0", "sleep", [self.b.keys.public]), (tunnel["device"], tunnel["command"], [peer["public_key"] for peer in tunnel["peers"]]))
+        self.assertIn("device: wg0 of sleep", self.a.inside_run(culvert_binary(), "show", f"exec-{first.pid}"))
+        command = children_of(children_of(first.pid)[0])[0]
+        for looks in (self.a.inside_run, run):
+            spaces = json.loads(looks(culvert_binary(), "topology", "--json"))["namespaces"]
+            space = next(space for space in spaces if command in [process["pid"] for process in space["processes"]])
+            self.assertEqual("sleep", space["processes"][0]["name"], "a namespace is known by the command, not by what serves it")
+            link = next(link for link in space["links"] if link["name"] == "wg0")
+            self.assertEqual([self.b.keys.public], [peer["public_key"] for peer in link["tunnel"]["peers"]])
+            self.assertEqual(next(t["listen_port"] for t in shown if t["name"] == f"exec-{first.pid}"), link["tunnel"]["listen_port"])
+        first.end(signal.SIGTERM)
+        second.end(signal.SIGKILL)
+        folder = pathlib.Path("/run/wireguard") if self.user is None else runtime_folder_of(self.user) / "culvert"
+        self.assertEqual([f"exec-{second.pid}.sock"], [path.name for path in folder.glob("exec-*")])
+        self.assertEqual(0, self.a.call("true").returncode)
+        self.assertEqual([], list(folder.glob("exec-*")), "the next start takes away what was killed")
+
+    def test_cannot_ask_its_own_tunnel_or_others(self):
+        other = self.a.begin("sleep", "600")
+        wait_until(lambda: "sleep\n" in names_below(other.pid), what="the command to run")
+        ask = ("import os, pathlib, socket, sys\n"
+               "tops = ['/run', '/var/run', *filter(None, [os.environ.get('XDG_RUNTIME_DIR')])]\n"
+               "found = 0\n"
+               "for top in tops:\n"
+               "  for folder, _, names in os.walk(top, followlinks=top != '/var/run'):\n"
+               "    for name in names:\n"
+               "      if not name.endswith('.sock'): continue\n"
+               "      try: socket.socket(socket.AF_UNIX).connect(folder + '/' + name)\n"
+               "      except OSError: continue\n"
+               "      found += 1\n"
+               "print(found)\n")
+        self.assertGreater(int(self.a.inside_run("python3", "-c", ask)), 0, "outside it can be asked")
+        self.assertEqual("0", self.a.call("python3", "-c", ask, check=True).stdout.strip())
+        self.assertEqual("[]", self.a.call(culvert_binary(), "show", "--json", check=True).stdout.strip())
+        other.end()
 
     def test_never_falls_back_to_the_uplink_when_the_other_end_is_silent(self):
         self.b.kill()
@@ -294,8 +356,8 @@ class Command:
         command.join()
         for path in paths:
             shutil.rmtree(os.path.dirname(path))
-        self.assertGreater(starts, 3)
-        self.assertEqual(0, results[0].returncode, results[0].stderr)
+        self.assertEqual(0, results[0].returncode, f"it asked {results[0].stderr}")
+        self.assertGreater(starts, 3, "so often they started while it asked")
 
     def test_ends_by_the_signal_that_ends_the_command_so_that_a_loop_ends_too(self):
         words = " ".join(map(str, self.a.words("sleep", "600")))

@@ -551,7 +551,8 @@ class BehindTunnel(Scene):
             wait_until(lambda: "up" in process.output or not process.is_running, what="the sandbox")
             status = process.end(number)
             self.assertIn(status, (-signal.SIGTERM, -signal.SIGKILL), process.output)
-            wait_until(lambda: self.state() == self.before, what="everything to be as before")
+            # Looking takes away what a killed one left.
+            wait_until(lambda: not self.shown() and self.state() == self.before, what="everything to be as before")
 
 
 class BehindTunnelWithoutRoot(BehindTunnel):

@@ -16,12 +16,10 @@
 #include <vector>
 
 #include "culvert/io/unique_fd.hpp"
+#include "culvert/runtime/control_folders.hpp"
 #include "culvert/runtime/device.hpp"
 
 namespace culvert {
-
-/// Where WireGuard's tools look for sockets.
-inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
 
 /// A file to be put in force on a running tunnel.
 struct ReloadRequest {

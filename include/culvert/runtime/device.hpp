@@ -30,6 +30,11 @@ struct DeviceLabels {
   std::string device_namespace;
   std::string socket_namespace;
   std::unordered_map<PublicKey, std::string> peers;
+  /// Of a tunnel for one command: how the device is called in the command's namespace, which one that is (the inode of
+  /// its identity; 0: not known), and the command.
+  std::string device;
+  std::uint64_t device_home = 0;
+  std::string command;
 
   /// The peer's name in printable form, or the beginning of its key.
   [[nodiscard]] std::string of(const PublicKey& peer) const;

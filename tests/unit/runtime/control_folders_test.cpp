@@ -1,0 +1,114 @@
+// Folders of control sockets.
+#include "culvert/runtime/control_folders.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "culvert/io/record_folder.hpp"
+#include "culvert/io/unique_fd.hpp"
+#include "support/ordinary_user.hpp"
+#include "support/temporary_directory.hpp"
+
+namespace culvert {
+namespace {
+
+UniqueFd bound_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::ranges::copy(path, address.sun_path);
+  UniqueFd server(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::bind(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  return server;
+}
+
+pid_t somebody_gone() {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  ::waitpid(pid, nullptr, 0);
+  return pid;
+}
+
+bool is_there(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+TEST(ControlFolders, sweep_away_what_killed_processes_left_and_nothing_else) {
+  const test::TemporaryDirectory folder;
+  const pid_t gone = somebody_gone();
+  const std::string deserted = folder.file(name_of_exec(gone) + ".sock");
+  const std::string served = folder.file(name_of_exec(gone + 1) + ".sock");
+  const std::string beginning = folder.file(name_of_exec(::getpid()) + ".sock");
+  const std::string daemon = folder.file("wg0.sock");
+  const std::string alike = folder.file("exec-1x.sock");
+  (void)bound_at(deserted);
+  const UniqueFd server = bound_at(served);
+  ASSERT_EQ(::listen(server.get(), 1), 0);
+  (void)bound_at(beginning);
+  (void)bound_at(daemon);
+  (void)bound_at(alike);
+  sweep_control_folder(folder.path());
+  EXPECT_FALSE(is_there(deserted));
+  EXPECT_TRUE(is_there(served));
+  EXPECT_TRUE(is_there(beginning));
+  EXPECT_TRUE(is_there(daemon));
+  EXPECT_TRUE(is_there(alike));
+  sweep_control_folder(folder.file("missing"));
+}
+
+TEST(ControlFolders, name_a_command_by_the_process_that_runs_it) {
+  EXPECT_EQ(pid_of_exec(name_of_exec(4711) + ".sock"), 4711);
+  for (const char* name : {"exec-.sock", "exec-0.sock", "exec--1.sock", "exec-1", "wg0.sock", "exec-1.sock.sock"}) {
+    EXPECT_EQ(pid_of_exec(name), std::nullopt) << name;
+  }
+}
+
+class OwnControlFolder : public ::testing::Test {
+ protected:
+  void SetUp() override { ::chmod(directory_.path().c_str(), 0777); }
+  void TearDown() override { ::unsetenv("XDG_RUNTIME_DIR"); }
+
+  test::TemporaryDirectory directory_;
+};
+
+TEST_F(OwnControlFolder, is_below_the_users_runtime_folder_and_his_alone) {
+  ::setenv("XDG_RUNTIME_DIR", directory_.path().c_str(), 1);
+  test::as_ordinary_user([&] {
+    const auto made = make_own_control_folder();
+    ASSERT_EQ(made, directory_.file("culvert"));
+    ::chmod(made->c_str(), 0777);
+    ASSERT_EQ(make_own_control_folder(), made);
+    struct stat status {};
+    ASSERT_EQ(::stat(made->c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0700U);
+    EXPECT_EQ(control_folders(), (std::vector<std::string>{std::string(control_socket_folder), *made}));
+  });
+}
+
+TEST_F(OwnControlFolder, is_nowhere_without_a_runtime_folder) {
+  test::as_ordinary_user([] {
+    for (const char* value : {"", "relative", "/no/such/folder"}) {
+      ::setenv("XDG_RUNTIME_DIR", value, 1);
+      EXPECT_EQ(make_own_control_folder(), std::nullopt) << value;
+    }
+    ::unsetenv("XDG_RUNTIME_DIR");
+    EXPECT_EQ(own_control_folder(), std::nullopt);
+  });
+}
+
+TEST_F(OwnControlFolder, is_not_one_that_a_link_leads_to) {
+  ::setenv("XDG_RUNTIME_DIR", directory_.path().c_str(), 1);
+  const std::string elsewhere = directory_.file("elsewhere");
+  ASSERT_EQ(::mkdir(elsewhere.c_str(), 0777), 0);
+  ASSERT_EQ(::symlink(elsewhere.c_str(), directory_.file("culvert").c_str()), 0);
+  test::as_ordinary_user([] { EXPECT_EQ(make_own_control_folder(), std::nullopt); });
+}
+
+}  // namespace
+}  // namespace culvert
