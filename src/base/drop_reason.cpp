@@ -43,6 +43,10 @@ std::string_view to_string(DropReason reason) noexcept {
       return "unknown_envelope";
     case DropReason::BadEnvelope:
       return "bad_envelope";
+    case DropReason::BadBench:
+      return "bad_bench";
+    case DropReason::BenchFlood:
+      return "bench_flood";
     case DropReason::ModeMismatch:
       return "mode_mismatch";
     case DropReason::FrameHeader:

@@ -101,6 +101,7 @@ template class Secret<struct PresharedKeyTag>;
 template class Secret<struct SharedSecretTag>;
 template class Secret<struct ChainingKeyTag>;
 template class Secret<struct SymmetricKeyTag>;
+template class Secret<struct BenchTokenTag>;
 
 std::string PublicKey::to_base64() const {
   std::array<char, 44> text{};

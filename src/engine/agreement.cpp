@@ -104,6 +104,12 @@ ByteSpan Engine::accept_envelope(Peer& peer, const Session& session, ByteSpan pl
     case EnvelopeKind::ProbeAck:
       accept_probe_ack(peer, envelope->body, now);
       return {};
+    case EnvelopeKind::BenchRequest:
+      accept_bench_request(peer, envelope->body, now);
+      return {};
+    case EnvelopeKind::BenchAnswer:
+      accept_bench_answer(peer, envelope->body);
+      return {};
   }
   count_drop(DropReason::UnknownEnvelope);
   return {};

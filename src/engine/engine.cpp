@@ -51,6 +51,7 @@ void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
     attend_agreement(peer, now, out);
     attend_loops(now);
     attend_path(peer, now, out);
+    attend_bench(peer, now, out);
     while (const auto action = peer.timers.expire(now.time)) carry_out(*action, peer, now, out);
     schedule(peer, now.time);
   }
@@ -89,7 +90,8 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
 
 void Engine::schedule(const Peer& peer, Timestamp now) noexcept {
   if (peer.wants_keepalive_now || peer.wants_handshake_now) deadlines_.wake_by(peer.id, now);
-  for (const auto& deadline : {peer.timers.deadline(), peer.agreement.deadline(), peer.path_mtu.deadline()}) {
+  const auto bench = peer.bench ? peer.bench->deadline() : std::nullopt;
+  for (const auto& deadline : {peer.timers.deadline(), peer.agreement.deadline(), peer.path_mtu.deadline(), bench}) {
     if (deadline) deadlines_.wake_by(peer.id, *deadline);
   }
 }

@@ -13,6 +13,8 @@ Verdict<Envelope> parse_envelope(ByteSpan plaintext) noexcept {
     case EnvelopeKind::Fragment:
     case EnvelopeKind::Probe:
     case EnvelopeKind::ProbeAck:
+    case EnvelopeKind::BenchRequest:
+    case EnvelopeKind::BenchAnswer:
       break;
     default:
       return DropReason::UnknownEnvelope;

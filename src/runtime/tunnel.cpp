@@ -178,6 +178,8 @@ void Tunnel::on_event(const Event& event) {
       what = "probes come back no more, the loop is gone: frames pass again";
       break;
     case EventKind::RouteWanted:
+    case EventKind::BenchAsked:
+    case EventKind::BenchAnswered:
       return;
     case EventKind::CipherMismatch:
       if (state.mismatch_log.allow(read_clocks().time)) {

@@ -1,7 +1,10 @@
 // Any plaintext through parse_envelope and parse_hello: bodies lie inside, and what was read can be said again.
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
+#include "culvert/protocol/bench_consent.hpp"
 #include "culvert/protocol/envelope.hpp"
 #include "culvert/protocol/hello.hpp"
 #include "require.hpp"
@@ -24,6 +27,30 @@ void check_hello(ByteView body) {
   require(parse_hello(envelope->body).value() == *hello, "it is the same one");
 }
 
+void check_bench_request(ByteView body) {
+  const auto number = parse_bench_request(body);
+  require(number.has_value() || number.error() == DropReason::BadBench, "there is one reason");
+  if (!number) return;
+  auto said_again = build_bench_request(*number);
+  const auto envelope = parse_envelope(said_again);
+  require(envelope.has_value() && envelope->kind == EnvelopeKind::BenchRequest, "it is a request");
+  require(parse_bench_request(envelope->body).value() == *number, "it is the same one");
+}
+
+void check_bench_answer(ByteView body) {
+  const auto answer = parse_bench_answer(body);
+  require(answer.has_value() || answer.error() == DropReason::BadBench, "there is one reason");
+  if (!answer) return;
+  std::array<std::byte, bench_answer_size> plaintext;
+  write_bench_answer(plaintext, *answer);
+  const auto envelope = parse_envelope(plaintext);
+  require(envelope.has_value() && envelope->kind == EnvelopeKind::BenchAnswer, "it is an answer");
+  require(envelope->body.size() == sizeof(WireBenchAnswer), "what is padding is said");
+  // The version may have been a later one.
+  require(std::ranges::equal(envelope->body.subspan(1), body.first(envelope->body.size()).subspan(1)),
+          "every field is said again");
+}
+
 void run(ByteSpan plaintext) {
   if (!is_envelope(plaintext)) return;
   const auto envelope = parse_envelope(plaintext);
@@ -37,6 +64,8 @@ void run(ByteSpan plaintext) {
   require(envelope->body.size() + envelope_header_size <= plaintext.size() && rest <= envelope_padding_max,
           "what is cut off is padding");
   if (envelope->kind == EnvelopeKind::Hello) check_hello(envelope->body);
+  if (envelope->kind == EnvelopeKind::BenchRequest) check_bench_request(envelope->body);
+  if (envelope->kind == EnvelopeKind::BenchAnswer) check_bench_answer(envelope->body);
 }
 
 }  // namespace

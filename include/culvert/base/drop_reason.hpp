@@ -33,6 +33,8 @@ enum class DropReason : std::uint8_t {
   // What two culverts say to each other inside a session.
   UnknownEnvelope,  ///< of a kind that is not known here
   BadEnvelope,      ///< its padding or body does not fit its kind
+  BadBench,         ///< of a benchmark: does not fit its kind, or answers no request of ours
+  BenchFlood,       ///< requests for a benchmark closer together than heard
   ModeMismatch,     ///< frame from or for a peer that is not known to carry the same kind of frames
   // The frame inside, either direction.
   FrameHeader,       ///< not an IPv4 or IPv6 packet, or its lengths do not fit

@@ -79,12 +79,15 @@ using SharedSecret = Secret<struct SharedSecretTag>;
 using ChainingKey = Secret<struct ChainingKeyTag>;
 /// Keys one AEAD.
 using SymmetricKey = Secret<struct SymmetricKeyTag>;
+/// What a connection for a benchmark has to begin with.
+using BenchToken = Secret<struct BenchTokenTag>;
 
 extern template class Secret<struct SecretKeyTag>;
 extern template class Secret<struct PresharedKeyTag>;
 extern template class Secret<struct SharedSecretTag>;
 extern template class Secret<struct ChainingKeyTag>;
 extern template class Secret<struct SymmetricKeyTag>;
+extern template class Secret<struct BenchTokenTag>;
 
 /// A Curve25519 public key: a plain value that names a peer.
 class PublicKey {

@@ -84,6 +84,17 @@ class Engine {
   /// Counts a packet that died outsides a packet that died outside, so that one table has all of them.
   void count_drop(DropReason reason, std::uint64_t packets = 1) noexcept { drops_.count(reason, packets); }
 
+  // Benchmarks through the tunnel. What is asked and answered leaves with the next on_deadline(), which is due at once.
+
+  /// Asks a peer whether it allows one; begins a handshake if need be and says it again until there is an answer, for
+  /// limits::bench_request_time. Only a peer that said that it knows what that is hears of it.
+  void ask_for_bench(PeerId peer, const BenchNumber& number, const Now& now);
+  /// What came of it, once, after EventKind::BenchAnswered.
+  [[nodiscard]] std::optional<BenchAnswer> take_bench_answer(PeerId peer) noexcept;
+  /// What a peer asked, once, after EventKind::BenchAsked; may be the same again if our answer was lost.
+  [[nodiscard]] std::optional<BenchNumber> take_bench_request(PeerId peer) noexcept;
+  void answer_bench(PeerId peer, BenchAnswer&& answer, const Now& now);
+
   // Settings. Between packets, on the same thread.
 
   /// A zero key takes the identity away. Setting the present key again changes nothing; another one ends all sessions
@@ -193,6 +204,12 @@ class Engine {
   [[nodiscard]] ByteSpan accept_envelope(Peer& peer, const Session& session, ByteSpan plaintext,
                                          std::uint8_t traffic_class, const Now& now, DatagramSink& out) noexcept;
   void accept_hello(Peer& peer, const Session& session, ByteView body, const Now& now, DatagramSink& out) noexcept;
+
+  // Benchmarks, in bench_consent.cpp.
+  void attend_bench(Peer& peer, const Now& now, DatagramSink& out) noexcept;
+  void accept_bench_request(Peer& peer, ByteView body, const Now& now) noexcept;
+  /// Wipes `body`.
+  void accept_bench_answer(Peer& peer, ByteSpan body) noexcept;
 
   // Ethernet, in switching.cpp.
   [[nodiscard]] std::optional<Sealing> admit_ethernet(ByteView head, std::size_t count, std::size_t bytes,

@@ -22,6 +22,8 @@ enum class EventKind {
   LoopEnded,            ///< they are not any more
   RouteWanted,          ///< to be told by Engine::set_route_mtu() what the route to the peer carries
   CipherMismatch,       ///< a message under the present session is of another suite; once a session, perhaps forged
+  BenchAsked,           ///< for a benchmark: Engine::take_bench_request()
+  BenchAnswered,        ///< Engine::take_bench_answer()
 };
 
 struct Event {

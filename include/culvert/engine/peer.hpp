@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "culvert/base/endpoint.hpp"
 #include "culvert/base/time.hpp"
 #include "culvert/engine/agreement.hpp"
+#include "culvert/engine/bench_talk.hpp"
 #include "culvert/engine/staged_frames.hpp"
 #include "culvert/forwarding/prefix_table.hpp"
 #include "culvert/protocol/cookie.hpp"
@@ -40,6 +42,8 @@ struct Peer {
   ProbeAckLimit probe_acks;
   std::uint32_t next_frame_in_pieces = 0;
   ReassemblyPlace reassembly;
+
+  std::unique_ptr<BenchTalk> bench;  ///< once there was some
 
   /// How to reach it: configured, then wherever its last authenticated packet came from.
   std::optional<Path> path;

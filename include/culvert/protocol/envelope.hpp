@@ -11,11 +11,13 @@ namespace culvert {
 
 /// The first byte of an envelope. Its high nibble is 0, which is no version of IP: a stock WireGuard peer drops it.
 enum class EnvelopeKind : std::uint8_t {
-  Hello = 0x01,     ///< hello.hpp
-  Ethernet = 0x02,  ///< one frame, from its destination address on
-  Fragment = 0x03,  ///< a piece of a frame larger than the path carries
-  Probe = 0x04,     ///< padding that finds out how much the path carries
-  ProbeAck = 0x05,  ///< a probe arrived
+  Hello = 0x01,         ///< hello.hpp
+  Ethernet = 0x02,      ///< one frame, from its destination address on
+  Fragment = 0x03,      ///< a piece of a frame larger than the path carries
+  Probe = 0x04,         ///< padding that finds out how much the path carries
+  ProbeAck = 0x05,      ///< a probe arrived
+  BenchRequest = 0x06,  ///< bench_consent.hpp
+  BenchAnswer = 0x07,
 };
 
 /// Kind and padding. With them in front, the IP header behind the 14 bytes of an Ethernet header is aligned to 4.

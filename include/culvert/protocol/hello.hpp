@@ -24,6 +24,7 @@ enum class Feature : std::uint32_t {
   Ethernet = 1u << 0,
   Fragments = 1u << 1,
   PathMtuProbes = 1u << 2,
+  Bench = 1u << 3,
 };
 
 /// A set of features, as on the wire.
