@@ -1,22 +1,16 @@
 // culvert topology: all namespaces and what joins them.
 #include "topology.hpp"
 
-#include <fcntl.h>
 #include <langinfo.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 
-#include "culvert/io/unique_fd.hpp"
+#include "culvert/io/whole_file.hpp"
 #include "culvert/topology/look.hpp"
 #include "culvert/topology/render.hpp"
 
@@ -39,62 +33,6 @@ void allow_many_files() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-void write_all(const UniqueFd& file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t size = ::write(file.get(), text.data(), text.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) throw std::system_error(errno, std::system_category());
-    text.remove_prefix(static_cast<std::size_t>(size));
-  }
-}
-
-/// No signal ends the program while this lives, so that what is half done can be undone.
-class SignalsWait {
- public:
-  SignalsWait() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::sigprocmask(SIG_BLOCK, &all, &before_);
-  }
-  ~SignalsWait() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsWait(const SignalsWait&) = delete;
-  SignalsWait& operator=(const SignalsWait&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
-/// Under its name there is never a part of it: it is put there when it is whole.
-void write_file(const std::string& wanted, std::string_view text) {
-  const std::string what = "writing the drawing to " + wanted;
-  struct stat status {};
-  const bool is_there = ::stat(wanted.c_str(), &status) == 0;
-  // Where a link leads, not in place of the link.
-  const std::string path = is_there ? std::filesystem::canonical(wanted).string() : wanted;
-  if (is_there && !S_ISREG(status.st_mode)) {
-    // A pipe or a terminal has no name to be put under.
-    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!file.is_open()) throw std::system_error(errno, std::system_category(), what);
-    return write_all(file, text);
-  }
-  const SignalsWait wait;
-  std::string fresh = path + ".XXXXXX";
-  const UniqueFd file(::mkostemp(fresh.data(), O_CLOEXEC));
-  if (!file.is_open()) throw std::system_error(errno, std::system_category(), what);
-  try {
-    write_all(file, text);
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    const mode_t mode = is_there ? status.st_mode & 07777 : 0666 & ~mask;
-    if (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
-      throw std::system_error(errno, std::system_category());
-    }
-  } catch (const std::system_error& error) {
-    ::unlink(fresh.c_str());
-    throw std::system_error(error.code(), what);
-  }
 }
 
 }  // namespace
@@ -120,7 +58,7 @@ int TopologyCommand::run() const {
   } else if (svg_file_.empty() || svg_file_ == "-") {
     std::fputs(topology::to_svg(topology).c_str(), stdout);
   } else {
-    write_file(svg_file_, topology::to_svg(topology));
+    WholeFile(svg_file_, "writing the drawing").write(topology::to_svg(topology));
   }
   return 0;
 }
