@@ -9,6 +9,7 @@
 #include <exception>
 #include <system_error>
 
+#include "bench_command.hpp"
 #include "bridge_commands.hpp"
 #include "commands.hpp"
 #include "core_dumps.hpp"
@@ -94,6 +95,7 @@ int run_program(int argc, char** argv) {
   LinkCommands link(app);
   TopologyCommand topology(app);
   SandboxCommand sandbox(app);
+  BenchCommand bench(app);
 
   try {
     app.parse(netns.take_command(argc, argv), argv);
@@ -129,6 +131,7 @@ int run_program(int argc, char** argv) {
   if (bridge.is_chosen()) return bridge.run();
   if (topology.is_chosen()) return topology.run();
   if (sandbox.is_chosen()) return sandbox.run();
+  if (bench.is_chosen()) return bench.run();
   if (*genkey) return genkey_command();
   if (*genpsk) return genpsk_command();
   if (*pubkey) return pubkey_command();

@@ -1,0 +1,43 @@
+// culvert bench: comparing results.
+#include "bench_command.hpp"
+
+#include <cstdio>
+
+#include "culvert/bench/comparison.hpp"
+#include "culvert/bench/result_json.hpp"
+
+namespace culvert {
+namespace {
+
+constexpr int status_worse = 3;
+
+}  // namespace
+
+BenchCommand::BenchCommand(CLI::App& app) {
+  bench_ = app.add_subcommand("bench", "Measure what tunnels are worth");
+  bench_->require_subcommand(1);
+  compare_ =
+      bench_->add_subcommand("compare", "Tell what changed between two results, as far as noise lets it be told");
+  compare_->add_option("BEFORE", before_, "what culvert bench --json wrote")->required();
+  compare_->add_option("AFTER", after_, "the same, later")->required();
+  compare_
+      ->add_option("--threshold", threshold_percent_, "differences of medians up to so many percent do not count (5)")
+      ->check(CLI::Range(0.0, 1000.0))
+      ->type_name("");
+  compare_->add_flag("--json", as_json_, "as JSON");
+  compare_->footer(
+      "Example: culvert bench compare main.json branch.json\n"
+      "Exit status: 0 nothing is worse, 1 failed, 2 wrong command line, 3 something is worse.");
+}
+
+int BenchCommand::run() {
+  return compare_files();
+}
+
+int BenchCommand::compare_files() const {
+  const Comparison comparison = compare(read_result(before_), read_result(after_), threshold_percent_ / 100);
+  std::fputs((as_json_ ? to_json(comparison) : to_text(comparison, before_, after_)).c_str(), stdout);
+  return comparison.count(Verdict::Worse) == 0 ? 0 : status_worse;
+}
+
+}  // namespace culvert
