@@ -21,7 +21,7 @@ struct LoadAddress {
 // All are blocking sockets that wait no longer than load_wait for anything, so that who uses them sees a wish to stop;
 // all throw std::system_error that says what could not be done at which address.
 
-inline constexpr std::chrono::milliseconds load_wait{10};
+inline constexpr std::chrono::milliseconds load_wait{4};
 
 /// On a port that the kernel chooses, with as large a buffer as it gives.
 [[nodiscard]] UniqueFd make_udp_sink(const LoadAddress& here);

@@ -1,0 +1,137 @@
+// Counting the packets of a trial.
+#include <linux/sock_diag.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "culvert/bench/arrivals.hpp"
+#include "culvert/bench/load_packet.hpp"
+#include "culvert/bench/udp_load.hpp"
+#include "pace.hpp"
+#include "refused.hpp"
+
+namespace culvert {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned batch = 64;
+constexpr auto patience = 2s;
+
+/// The longest less the shortest time on the way, by clocks that need not agree: each time is compared with the first.
+class DelaySpread {
+ public:
+  void take(std::uint32_t sent_at, std::uint32_t now) noexcept {
+    const std::uint32_t delay = now - sent_at;
+    if (!has_first_) first_ = delay;
+    has_first_ = true;
+    const auto difference = static_cast<std::int32_t>(delay - first_);
+    least_ = std::min(least_, difference);
+    most_ = std::max(most_, difference);
+  }
+  [[nodiscard]] std::chrono::microseconds value() const noexcept {
+    return std::chrono::microseconds(std::int64_t{most_} - least_);
+  }
+
+ private:
+  bool has_first_ = false;
+  std::uint32_t first_ = 0;
+  std::int32_t least_ = 0, most_ = 0;
+};
+
+/// Memory for one system call, and what was counted so far.
+class Counting {
+ public:
+  explicit Counting(const UdpReceiving& wish) : wish_(wish), flows_(wish.flows) {
+    for (unsigned i = 0; i < batch; ++i) {
+      pieces_[i] = iovec{&packets_[i], sizeof packets_[i]};
+      messages_[i].msg_hdr.msg_iov = &pieces_[i];
+      messages_[i].msg_hdr.msg_iovlen = 1;
+    }
+  }
+
+  /// What is there, or comes within load_wait. Whether there was something.
+  bool receive(int sink) {
+    // With MSG_TRUNC lengths are those of the packets, of which only the start is copied.
+    const int count = ::recvmmsg(sink, messages_.data(), batch, MSG_WAITFORONE | MSG_TRUNC, nullptr);
+    if (count < 0) {
+      if (!is_nothing_yet(errno)) throw_refused("cannot receive packets");
+      return false;
+    }
+    now_ = 0;
+    for (unsigned i = 0; i < static_cast<unsigned>(count); ++i) take(messages_[i].msg_len, packets_[i]);
+    return true;
+  }
+
+  [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
+  [[nodiscard]] UdpReceived outcome() const noexcept {
+    UdpReceived sum{.received = received_, .delay_spread = spread_.value()};
+    for (const Arrivals& flow : flows_) {
+      sum.duplicates += flow.duplicates();
+      sum.reordered += flow.reordered();
+    }
+    return sum;
+  }
+
+ private:
+  void take(std::size_t size, const LoadPacket& packet) noexcept {
+    if (size != wish_.payload || packet.magic != LoadPacket::magic_value || packet.trial != wish_.trial ||
+        packet.flow >= flows_.size()) {
+      return;
+    }
+    Arrivals& flow = flows_[packet.flow];
+    received_ -= flow.received();
+    flow.take(packet.sequence);
+    received_ += flow.received();
+    if (const std::uint32_t sent_at = packet.sent_at; sent_at != 0) {
+      if (now_ == 0) now_ = stamp();
+      spread_.take(sent_at, now_);
+    }
+  }
+
+  static std::uint32_t stamp() noexcept {
+    const auto now = LoadClock::now().time_since_epoch();
+    return static_cast<std::uint32_t>(std::chrono::floor<std::chrono::microseconds>(now).count());
+  }
+
+  const UdpReceiving& wish_;
+  std::vector<Arrivals> flows_;
+  std::uint64_t received_ = 0;
+  DelaySpread spread_;
+  std::uint32_t now_ = 0;  ///< of the batch at hand; zero: not read yet
+  std::array<LoadPacket, batch> packets_;
+  std::array<iovec, batch> pieces_;
+  std::array<mmsghdr, batch> messages_{};
+};
+
+std::uint64_t drops_of(int sink) {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(sink, SOL_SOCKET, SO_MEMINFO, info.data(), &size) < 0) throw_refused("cannot see what a sink lost");
+  return info[SK_MEMINFO_DROPS];
+}
+
+}  // namespace
+
+UdpReceived receive_udp(int sink, const UdpReceiving& wish, const SenderNews& sender, const std::stop_token& stop) {
+  Counting counting(wish);
+  std::optional<LoadTime> ended, last;
+  while (!stop.stop_requested()) {
+    const bool has_come = counting.receive(sink);
+    const auto sent = sender.sent();
+    if (!sent) continue;
+    if (counting.received() >= *sent) break;
+    const LoadTime now = LoadClock::now();
+    if (!ended) ended = now;
+    if (has_come || !last) last = now;
+    if (now - *last >= wish.quiet || now - *ended >= patience) break;
+  }
+  UdpReceived outcome = counting.outcome();
+  outcome.sink_drops = drops_of(sink);
+  return outcome;
+}
+
+}  // namespace culvert
