@@ -37,7 +37,7 @@ int BenchCommand::run() {
 int BenchCommand::compare_files() const {
   const Comparison comparison = compare(read_result(before_), read_result(after_), threshold_percent_ / 100);
   std::fputs((as_json_ ? to_json(comparison) : to_text(comparison, before_, after_)).c_str(), stdout);
-  return comparison.count(Verdict::Worse) == 0 ? 0 : status_worse;
+  return comparison.count(ChangeVerdict::Worse) == 0 ? 0 : status_worse;
 }
 
 }  // namespace culvert

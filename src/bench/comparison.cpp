@@ -18,11 +18,11 @@ bool is_within(double value, const Figure& figure) {
   return figure.least() <= value && value <= figure.most();
 }
 
-Verdict verdict_on(const FigureChange& change, double threshold) {
-  if (are_alike(change.before, change.after)) return Verdict::Same;
-  if (do_overlap(change.before, change.after) || std::abs(change.change()) <= threshold) return Verdict::Unclear;
+ChangeVerdict verdict_on(const FigureChange& change, double threshold) {
+  if (are_alike(change.before, change.after)) return ChangeVerdict::Same;
+  if (do_overlap(change.before, change.after) || std::abs(change.change()) <= threshold) return ChangeVerdict::Unclear;
   const bool is_more = change.after.median() > change.before.median();
-  return is_more == kind_of(change.name).more_is_better ? Verdict::Better : Verdict::Worse;
+  return is_more == kind_of(change.name).more_is_better ? ChangeVerdict::Better : ChangeVerdict::Worse;
 }
 
 CellChange change_of(const Cell& before, const Cell& after, double threshold) {
@@ -33,7 +33,7 @@ CellChange change_of(const Cell& before, const Cell& after, double threshold) {
     const auto one = before.figures.find(std::string(kind.name));
     const auto other = after.figures.find(std::string(kind.name));
     if (one == before.figures.end() || other == after.figures.end()) continue;
-    FigureChange figure{one->first, one->second, other->second, Verdict::Same};
+    FigureChange figure{one->first, one->second, other->second, ChangeVerdict::Same};
     figure.verdict = verdict_on(figure, threshold);
     change.figures.push_back(std::move(figure));
   }
@@ -75,7 +75,7 @@ std::string line_of(const FigureChange& figure) {
          scale.unit + "\n";
 }
 
-std::string list_of(const Comparison& comparison, Verdict verdict) {
+std::string list_of(const Comparison& comparison, ChangeVerdict verdict) {
   std::string text;
   for (const CellChange& cell : comparison.cells) {
     std::string lines;
@@ -150,11 +150,11 @@ std::size_t Comparison::comparable() const {
 std::size_t Comparison::alike() const {
   return static_cast<std::size_t>(std::ranges::count_if(cells, [](const CellChange& cell) {
     const FigureChange* const first = first_of(cell);
-    return first != nullptr && first->verdict == Verdict::Same;
+    return first != nullptr && first->verdict == ChangeVerdict::Same;
   }));
 }
 
-std::size_t Comparison::count(Verdict verdict) const {
+std::size_t Comparison::count(ChangeVerdict verdict) const {
   std::ptrdiff_t count = 0;
   for (const CellChange& cell : cells) count += std::ranges::count(cell.figures, verdict, &FigureChange::verdict);
   return static_cast<std::size_t>(count);
@@ -181,11 +181,11 @@ Comparison compare(const BenchResult& before, const BenchResult& after, double t
 
 std::string to_text(const Comparison& comparison, const std::string& before, const std::string& after) {
   const std::size_t comparable = comparison.comparable();
-  const std::size_t worse = comparison.count(Verdict::Worse);
-  const std::size_t better = comparison.count(Verdict::Better);
+  const std::size_t worse = comparison.count(ChangeVerdict::Worse);
+  const std::size_t better = comparison.count(ChangeVerdict::Better);
   std::string text = one_line(before) + " → " + one_line(after) + ": " + std::to_string(worse) + " worse, " +
-                     std::to_string(better) + " better, " + std::to_string(comparison.count(Verdict::Same)) +
-                     " same, " + std::to_string(comparison.count(Verdict::Unclear)) + " not to be told\n";
+                     std::to_string(better) + " better, " + std::to_string(comparison.count(ChangeVerdict::Same)) +
+                     " same, " + std::to_string(comparison.count(ChangeVerdict::Unclear)) + " not to be told\n";
   if (comparable == 0) {
     text += "No cell is in both.\n";
   } else {
@@ -193,13 +193,13 @@ std::string to_text(const Comparison& comparison, const std::string& before, con
             std::to_string(100 * comparison.alike() / comparable) + " %) agree within their spreads.\n";
   }
   for (const std::string& difference : comparison.differences) text += "differs: " + difference + "\n";
-  if (worse != 0) text += "\nworse\n" + list_of(comparison, Verdict::Worse);
-  if (better != 0) text += "\nbetter\n" + list_of(comparison, Verdict::Better);
+  if (worse != 0) text += "\nworse\n" + list_of(comparison, ChangeVerdict::Worse);
+  if (better != 0) text += "\nbetter\n" + list_of(comparison, ChangeVerdict::Better);
   if (!comparison.only_before.empty()) text += "\nonly in the first\n" + keys_of(comparison.only_before);
   if (!comparison.only_after.empty()) text += "\nonly in the second\n" + keys_of(comparison.only_after);
   const bool is_marked = std::ranges::any_of(comparison.cells, [](const CellChange& cell) {
     return cell.is_limited_by_generator && std::ranges::any_of(cell.figures, [](const FigureChange& figure) {
-             return figure.verdict == Verdict::Better || figure.verdict == Verdict::Worse;
+             return figure.verdict == ChangeVerdict::Better || figure.verdict == ChangeVerdict::Worse;
            });
   });
   if (is_marked) text += "\n† the load generator was the limit, not the tunnel\n";
@@ -216,10 +216,10 @@ std::string to_json(const Comparison& comparison) {
                              {"threshold", comparison.threshold},
                              {"cells_comparable", comparison.comparable()},
                              {"cells_alike", comparison.alike()},
-                             {"worse", comparison.count(Verdict::Worse)},
-                             {"better", comparison.count(Verdict::Better)},
-                             {"same", comparison.count(Verdict::Same)},
-                             {"unclear", comparison.count(Verdict::Unclear)},
+                             {"worse", comparison.count(ChangeVerdict::Worse)},
+                             {"better", comparison.count(ChangeVerdict::Better)},
+                             {"same", comparison.count(ChangeVerdict::Same)},
+                             {"unclear", comparison.count(ChangeVerdict::Unclear)},
                              {"differences", differences},
                              {"only_before", key_values(comparison.only_before)},
                              {"only_after", key_values(comparison.only_after)},

@@ -165,7 +165,7 @@ TcpOutcome LocalPath::run(const TcpTrial& trial) {
     outcome.elapsed = std::max(outcome.elapsed, received.elapsed);
   }
   stop.stop();
-  for (auto& source : sources) source.get();
+  for (auto& source : sources) outcome.bytes_in_all += source.get();
   return outcome;
 }
 

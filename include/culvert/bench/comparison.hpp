@@ -9,13 +9,13 @@
 
 namespace culvert {
 
-enum class Verdict : std::uint8_t {
+enum class ChangeVerdict : std::uint8_t {
   Same,     ///< one's median lies within the other's spread (are_alike)
   Better,   ///< the spreads are apart, and the medians by more than the threshold
   Worse,    ///< the same
   Unclear,  ///< anything else: spreads that overlap beside both medians, or a difference that is too small to matter
 };
-inline constexpr std::string_view to_string(Verdict verdict) noexcept {
+inline constexpr std::string_view to_string(ChangeVerdict verdict) noexcept {
   constexpr std::string_view words[] = {"same", "better", "worse", "unclear"};
   return words[static_cast<std::size_t>(verdict)];
 }
@@ -31,7 +31,7 @@ inline constexpr double usual_threshold = 0.05;
 struct FigureChange {
   std::string name;
   Figure before, after;
-  Verdict verdict = Verdict::Same;
+  ChangeVerdict verdict = ChangeVerdict::Same;
   /// after's median ÷ before's − 1; infinite from 0 to something.
   [[nodiscard]] double change() const;
 };
@@ -52,7 +52,7 @@ struct Comparison {
   [[nodiscard]] std::size_t comparable() const;
   [[nodiscard]] std::size_t alike() const;
   /// Figures with this verdict.
-  [[nodiscard]] std::size_t count(Verdict verdict) const;
+  [[nodiscard]] std::size_t count(ChangeVerdict verdict) const;
 };
 
 [[nodiscard]] Comparison compare(const BenchResult& before, const BenchResult& after,

@@ -26,37 +26,37 @@ Comparison compared(const std::string& name, std::vector<double> before, std::ve
                  result_of({cell(same, {{name, {std::move(after)}}})}), threshold);
 }
 
-Verdict verdict(const std::string& name, std::vector<double> before, std::vector<double> after,
-                double threshold = usual_threshold) {
+ChangeVerdict verdict(const std::string& name, std::vector<double> before, std::vector<double> after,
+                      double threshold = usual_threshold) {
   return compared(name, std::move(before), std::move(after), threshold).cells.at(0).figures.at(0).verdict;
 }
 
 TEST(Comparison, takes_for_the_same_what_lies_within_either_spread) {
-  EXPECT_EQ(verdict("throughput", {90, 100, 110}, {100, 110, 111}), Verdict::Same);
-  EXPECT_EQ(verdict("throughput", {90, 100, 110}, {99, 111, 130}), Verdict::Same);
-  EXPECT_EQ(verdict("throughput", {100}, {100}), Verdict::Same);
+  EXPECT_EQ(verdict("throughput", {90, 100, 110}, {100, 110, 111}), ChangeVerdict::Same);
+  EXPECT_EQ(verdict("throughput", {90, 100, 110}, {99, 111, 130}), ChangeVerdict::Same);
+  EXPECT_EQ(verdict("throughput", {100}, {100}), ChangeVerdict::Same);
 }
 
 TEST(Comparison, does_not_judge_spreads_that_overlap_beside_the_medians) {
-  EXPECT_EQ(verdict("throughput", {90, 100, 110}, {109, 120, 130}), Verdict::Unclear);
+  EXPECT_EQ(verdict("throughput", {90, 100, 110}, {109, 120, 130}), ChangeVerdict::Unclear);
 }
 
 TEST(Comparison, does_not_judge_what_is_too_little_to_matter) {
-  EXPECT_EQ(verdict("throughput", {99, 100, 101}, {103, 104, 105}), Verdict::Unclear);
-  EXPECT_EQ(verdict("throughput", {99, 100, 101}, {103, 104, 105}, 0.01), Verdict::Better);
+  EXPECT_EQ(verdict("throughput", {99, 100, 101}, {103, 104, 105}), ChangeVerdict::Unclear);
+  EXPECT_EQ(verdict("throughput", {99, 100, 101}, {103, 104, 105}, 0.01), ChangeVerdict::Better);
 }
 
 TEST(Comparison, knows_for_each_figure_what_is_better) {
-  EXPECT_EQ(verdict("throughput", {99, 100, 101}, {109, 110, 111}), Verdict::Better);
-  EXPECT_EQ(verdict("throughput", {109, 110, 111}, {99, 100, 101}), Verdict::Worse);
-  EXPECT_EQ(verdict("cpu_per_gib", {99, 100, 101}, {109, 110, 111}), Verdict::Worse);
-  EXPECT_EQ(verdict("p99", {109, 110, 111}, {99, 100, 101}), Verdict::Better);
+  EXPECT_EQ(verdict("throughput", {99, 100, 101}, {109, 110, 111}), ChangeVerdict::Better);
+  EXPECT_EQ(verdict("throughput", {109, 110, 111}, {99, 100, 101}), ChangeVerdict::Worse);
+  EXPECT_EQ(verdict("cpu_per_gib", {99, 100, 101}, {109, 110, 111}), ChangeVerdict::Worse);
+  EXPECT_EQ(verdict("p99", {109, 110, 111}, {99, 100, 101}), ChangeVerdict::Better);
 }
 
 TEST(Comparison, takes_any_step_from_nothing_for_a_large_one) {
-  EXPECT_EQ(verdict("system_calls", {0, 0}, {0.1, 0.2}), Verdict::Worse);
+  EXPECT_EQ(verdict("system_calls", {0, 0}, {0.1, 0.2}), ChangeVerdict::Worse);
   EXPECT_TRUE(std::isinf(compared("system_calls", {0, 0}, {0.1, 0.2}).cells[0].figures[0].change()));
-  EXPECT_EQ(verdict("system_calls", {0, 0}, {0, 0}), Verdict::Same);
+  EXPECT_EQ(verdict("system_calls", {0, 0}, {0, 0}), ChangeVerdict::Same);
 }
 
 TEST(Comparison, does_not_judge_what_the_time_is_made_of) {
@@ -89,7 +89,7 @@ TEST(Comparison, counts_the_cells_whose_first_figures_agree) {
                                                    cell(idle, {{"p50", {{20}}}, {"p99", {{20}}}}), cell(empty, {})}));
   EXPECT_EQ(comparison.comparable(), 2U);
   EXPECT_EQ(comparison.alike(), 1U);
-  EXPECT_EQ(comparison.count(Verdict::Worse), 2U);
+  EXPECT_EQ(comparison.count(ChangeVerdict::Worse), 2U);
   EXPECT_THAT(to_text(comparison, "a", "b"), HasSubstr("1 of 2 cells (50 %) agree within their spreads."));
 }
 
