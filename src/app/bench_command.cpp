@@ -1,15 +1,29 @@
-// culvert bench: comparing results.
+// culvert bench: comparing and showing results.
 #include "bench_command.hpp"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 
 #include "culvert/bench/comparison.hpp"
 #include "culvert/bench/result_json.hpp"
+#include "culvert/bench/table.hpp"
 
 namespace culvert {
 namespace {
 
 constexpr int status_worse = 3;
+
+TableStyle style_of_terminal() {
+  TableStyle style;
+  winsize size{};
+  if (::isatty(STDOUT_FILENO) != 1) return style;
+  style.has_color = std::getenv("NO_COLOR") == nullptr;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
+  return style;
+}
 
 }  // namespace
 
@@ -28,10 +42,19 @@ BenchCommand::BenchCommand(CLI::App& app) {
   compare_->footer(
       "Example: culvert bench compare main.json branch.json\n"
       "Exit status: 0 nothing is worse, 1 failed, 2 wrong command line, 3 something is worse.");
+
+  show_ = bench_->add_subcommand("show", "Show a result that was kept");
+  show_->add_option("FILE", shown_, "what culvert bench --json wrote")->required();
+  show_->footer("Example: culvert bench show main.json");
 }
 
 int BenchCommand::run() {
-  return compare_files();
+  return *compare_ ? compare_files() : show_file();
+}
+
+int BenchCommand::show_file() const {
+  std::fputs(to_table(read_result(shown_), style_of_terminal()).c_str(), stdout);
+  return 0;
 }
 
 int BenchCommand::compare_files() const {

@@ -19,6 +19,7 @@ class BenchCommand {
 
  private:
   int compare_files() const;
+  int show_file() const;
 
   CLI::App* bench_;
   CLI::App* compare_;
@@ -26,6 +27,8 @@ class BenchCommand {
   std::string after_;
   double threshold_percent_ = 5;
   bool as_json_ = false;
+  CLI::App* show_;
+  std::string shown_;
 };
 
 }  // namespace culvert

@@ -62,13 +62,34 @@ class Compare(Files):
                 self.assertRegex(done.stderr, why)
                 self.assertIn(bad, done.stderr)
 
-    def test_has_a_command_line(self):
-        for words in ([], ["compare"], ["compare", "a.json"], ["compare", "a", "b", "--threshold", "-1"], ["unknown", "--x"]):
+class Show(Files):
+    def test_answers_in_three_lines_and_tells_the_rest_below(self):
+        done = culvert("show", self.file("a.json", canned_result.result(0.5)))
+        self.assertEqual((DONE, ""), (done.returncode, done.stderr))
+        verdict, tun, tap, *rest = done.stdout.splitlines()
+        self.assertRegex(verdict, r"^tun or tap\? tun: throughput, packet rate")
+        self.assertRegex(tun, r"^tun +[0-9.]+ \([0-9.]+–[0-9.]+\) Gbit/s ")
+        self.assertRegex(tap, r"^tap +[0-9.]+ \([0-9.]+–[0-9.]+\) Gbit/s ")
+        self.assertEqual([], [line for line in done.stdout.splitlines() if len(line) > 80])
+        self.assertNotIn("\x1b", done.stdout)
+        for word in ("Throughput by packet size", "by offloads", "Round-trip times", "per GiB", "kernel: Linux 6.1", "not measured, two processors"):
+            self.assertIn(word, "\n".join(rest))
+
+    def test_refuses_what_is_no_result(self):
+        path = self.file("a.json", [])
+        done = culvert("show", path)
+        self.assertEqual((FAILED, ""), (done.returncode, done.stdout))
+        self.assertIn(path, done.stderr)
+
+
+class CommandLine(unittest.TestCase):
+    def test_is_checked(self):
+        for words in ([], ["show"], ["compare"], ["compare", "a.json"], ["compare", "a", "b", "--threshold", "-1"], ["unknown", "--x"]):
             self.assertEqual(WRONG_USAGE, culvert(*words).returncode, words)
-        for words in (["--help"], ["compare", "--help"]):
+        for words in (["--help"], ["compare", "--help"], ["show", "--help"]):
             done = culvert(*words)
             self.assertEqual(DONE, done.returncode)
-            self.assertIn("compare", done.stdout)
+            self.assertIn("culvert bench", done.stdout)
 
 
 if __name__ == "__main__":

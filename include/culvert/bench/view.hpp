@@ -1,0 +1,85 @@
+// What is shown of a benchmark's result, on a terminal as on a page: which cells beside which.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "culvert/bench/figure_text.hpp"
+#include "culvert/bench/result.hpp"
+
+namespace culvert {
+
+/// One figure of one cell; both are null where nothing was measured.
+struct ViewPoint {
+  const Cell* cell = nullptr;
+  const Figure* figure = nullptr;
+};
+
+/// A picture, or a table: numbers of one kind, rows of things that differ by columns of modes.
+struct View {
+  enum class Shape : std::uint8_t {
+    Lines,   ///< rows lie along an axis: sizes of packets
+    Bars,    ///< rows are groups
+    Stacked  ///< rows are parts of one whole, for each mode
+  };
+  std::string id;     ///< letters, digits and dashes, no two alike
+  std::string topic;  ///< the heading that it and its neighbours stand under
+  std::string title;
+  std::string about;  ///< what all its cells have in common
+  Shape shape = Shape::Bars;
+  FigureKind kind;
+  bool is_logarithmic = false;
+  std::string row_name;  ///< what rows are: "packet size"
+  std::vector<std::string> rows;
+  std::vector<BenchMode> columns;
+  std::vector<std::vector<ViewPoint>> points;  ///< by row, then by column
+
+  /// What all its numbers are shown in.
+  [[nodiscard]] Scale scale() const;
+};
+
+/// One number of tun and of tap that were measured alike.
+struct Duel {
+  std::string name;  ///< "throughput"
+  FigureKind kind;
+  ViewPoint tun, tap;
+  std::string about;  ///< what is compared: "TCP, 1 stream, 1420 bytes"
+
+  /// Their spreads have a number in common.
+  [[nodiscard]] bool is_even() const;
+  /// The better one; requires !is_even().
+  [[nodiscard]] BenchMode winner() const;
+  /// By how much the winner's median differs from the other's, as a share of that.
+  [[nodiscard]] double lead() const;
+};
+
+/// A topic of which there is nothing to show.
+struct MissingTopic {
+  std::string topic;
+  std::string why;
+};
+
+/// What a result shows. It points into the result, which outlives it.
+struct Views {
+  std::vector<Duel> duels;  ///< throughput, packet rate, round trip, processor time; those that both modes have
+  std::vector<View> views;  ///< in the order in which they are shown; each has a point at least
+  std::vector<MissingTopic> missing;
+};
+
+[[nodiscard]] Views views_of(const BenchResult& result);
+
+/// The answer to "tun or tap?": who is ahead in what, with `has_leads` by how much, and in what they are even.
+[[nodiscard]] std::string verdict_of(const Views& views, bool has_leads = true);
+
+/// The run and the machine, by name and value, safe to show.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> facts_about(const BenchResult& result);
+
+/// The signs that footnotes explain: "†" where the generator was the limit, "‡" where the spread is too wide; or both.
+[[nodiscard]] std::string signs_of(const ViewPoint& point);
+inline constexpr const char* limited_note =
+    "† The load generator was the limit, not the tunnel: alone it is at most 10 % faster.";
+inline constexpr const char* wide_note = "‡ The spread is more than half of the median: too wide to trust.";
+
+}  // namespace culvert

@@ -1,0 +1,506 @@
+// Choosing cells for pictures and tables.
+#include "culvert/bench/view.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "culvert/bench/comparison.hpp"
+
+namespace culvert {
+namespace {
+
+constexpr std::string_view usual_cipher = "chacha20-poly1305";
+constexpr std::uint32_t usual_mtu = 1420;
+/// In the order of columns.
+constexpr BenchMode modes[] = {BenchMode::Tun, BenchMode::Tap, BenchMode::BridgedTap, BenchMode::Uplink};
+
+bool is_tcp(Measure measure) {
+  return first_figure(measure) == "throughput";
+}
+
+const Figure* figure_of(const Cell& cell, std::string_view name) {
+  const auto found = cell.figures.find(std::string(name));
+  return found == cell.figures.end() || found->second.rounds.empty() ? nullptr : &found->second;
+}
+
+/// The less, the more a cell is like what most people run: it stands for its measure where only one can.
+auto oddity(const CellKey& key) {
+  const std::uint32_t size =
+      is_tcp(key.measure) ? (key.packet_size > usual_mtu ? key.packet_size - usual_mtu : usual_mtu - key.packet_size)
+                          : key.packet_size;
+  return std::make_tuple(key.cipher != usual_cipher, key.cipher == "none", key.offloads != OffloadRung::On, size,
+                         key.streams, key.queues);
+}
+
+class Chooser {
+ public:
+  explicit Chooser(const BenchResult& result) : result_(result) {
+    for (const Cell& cell : result.cells) by_key_.emplace(cell.key, &cell);
+  }
+
+  /// That cell of another mode. The bare uplink knows neither cipher nor offloads.
+  [[nodiscard]] ViewPoint point(CellKey key, BenchMode mode, std::string_view figure) const {
+    key.mode = mode;
+    const Cell* cell = nullptr;
+    if (mode == BenchMode::Uplink) {
+      const auto found = std::ranges::find_if(result_.cells, [&](const Cell& other) {
+        return other.key.mode == mode && other.key.measure == key.measure && other.key.packet_size == key.packet_size &&
+               other.key.streams == key.streams;
+      });
+      if (found != result_.cells.end()) cell = &*found;
+    } else if (const auto found = by_key_.find(key); found != by_key_.end()) {
+      cell = found->second;
+    }
+    const Figure* const number = cell == nullptr ? nullptr : figure_of(*cell, figure);
+    return number == nullptr ? ViewPoint{} : ViewPoint{cell, number};
+  }
+
+  /// What stands for a measure: of tun and tap if they were measured alike, else of any tunnel.
+  [[nodiscard]] std::optional<CellKey> usual(Measure measure, std::string_view figure) const {
+    std::optional<CellKey> best;
+    const auto rank = [&](const CellKey& key) {
+      const bool is_in_both =
+          point(key, BenchMode::Tun, figure).cell != nullptr && point(key, BenchMode::Tap, figure).cell != nullptr;
+      return std::make_pair(!is_in_both, oddity(key));
+    };
+    for (const Cell& cell : result_.cells) {
+      if (cell.key.measure != measure || cell.key.mode == BenchMode::Uplink || !figure_of(cell, figure)) continue;
+      if (!best || rank(cell.key) < rank(*best)) best = cell.key;
+    }
+    return best;
+  }
+
+  /// Values that a part of the key has among cells that are otherwise like `base`, whatever their mode.
+  template <class Part>
+  [[nodiscard]] std::vector<Part> values(const CellKey& base, Part CellKey::*part, std::string_view figure) const {
+    std::set<Part> found;
+    for (const Cell& cell : result_.cells) {
+      if (cell.key.mode == BenchMode::Uplink || !figure_of(cell, figure)) continue;
+      CellKey key = cell.key;
+      key.mode = base.mode;
+      key.*part = base.*part;
+      if (key == base) found.insert(cell.key.*part);
+    }
+    return {found.begin(), found.end()};
+  }
+
+ private:
+  const BenchResult& result_;
+  std::map<CellKey, const Cell*> by_key_;
+};
+
+/// What a row shows: a figure of the cells that have this key but for their mode.
+struct Row {
+  std::string label;
+  CellKey key;
+  std::string figure;
+};
+
+std::string bytes(std::uint32_t size) {
+  return std::to_string(size) + " bytes";
+}
+
+std::string counted(unsigned number, const std::string& what) {
+  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
+std::string words(Measure measure) {
+  switch (measure) {
+    case Measure::TcpUp:
+      return "up";
+    case Measure::TcpDown:
+      return "down";
+    case Measure::TcpBoth:
+      return "both ways";
+    case Measure::RateWithoutLoss:
+      return "no loss";
+    case Measure::RateAtHalfPercent:
+      return "0.5 % loss";
+    case Measure::RoundTripIdle:
+      return "idle";
+    case Measure::RoundTripHalf:
+      return "half load";
+    case Measure::RoundTripFull:
+      return "full load";
+  }
+  return "";
+}
+
+std::string about(const CellKey& key, bool has_cipher, bool has_size, bool has_streams = true) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  if (has_cipher) add(one_line(key.cipher));
+  if (key.offloads != OffloadRung::On) add("offloads " + std::string(to_string(key.offloads)));
+  if (has_size) add(bytes(key.packet_size));
+  if (has_streams && is_tcp(key.measure)) add(counted(key.streams, "stream"));
+  if (key.queues != 1) add(counted(key.queues, "queue"));
+  return text;
+}
+
+std::string slug(std::string_view text) {
+  std::string id;
+  for (char letter : text) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+    id += (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') ? letter : '-';
+  }
+  return id;
+}
+
+/// Views of one result, one after another.
+class Maker {
+ public:
+  explicit Maker(const BenchResult& result) : chooser_(result), result_(result) {}
+
+  Views make() {
+    duel("throughput", Measure::TcpUp, "throughput");
+    duel("packet rate", Measure::RateWithoutLoss, "rate");
+    duel("latency", Measure::RoundTripIdle, "p50");
+    duel("CPU", Measure::TcpUp, "cpu_per_gib");
+    topic("Throughput", "TCP was not measured.", [&] { throughput(); });
+    topic("Packet rate", "The highest rates without loss were not searched.", [&] { rate(); });
+    topic("Latency", "Round trips were not measured.", [&] { latency(); });
+    topic("Processor time", "The engines' processor time was not measured: that needs both ends at hand.",
+          [&] { processor(); });
+    topic("Where the time goes", "What the processor time is spent on was not measured.", [&] { time(); });
+    topic("The ladder of offloads", "Only one setting of offloads was measured.", [&] { ladder(); });
+    return std::move(views_);
+  }
+
+ private:
+  void topic(const std::string& name, const std::string& why, const std::function<void()>& add_views) {
+    const std::size_t before = views_.views.size();
+    topic_ = name;
+    add_views();
+    if (views_.views.size() == before) views_.missing.push_back({name, why});
+  }
+
+  void duel(const std::string& name, Measure measure, std::string_view figure) {
+    const auto key = chooser_.usual(measure, figure);
+    if (!key) return;
+    Duel duel{name, kind_of(figure), chooser_.point(*key, BenchMode::Tun, figure),
+              chooser_.point(*key, BenchMode::Tap, figure),
+              name + " " + (is_tcp(measure) ? "TCP " : "") + words(measure) + ", " + about(*key, true, true)};
+    if (duel.tun.cell != nullptr && duel.tap.cell != nullptr) views_.duels.push_back(std::move(duel));
+  }
+
+  void add(View view, const std::vector<Row>& rows, bool has_uplink = true) {
+    view.topic = topic_;
+    for (const BenchMode mode : modes) {
+      if (mode == BenchMode::Uplink && !has_uplink) continue;
+      if (std::ranges::any_of(rows, [&](const Row& row) { return chooser_.point(row.key, mode, row.figure).cell; })) {
+        view.columns.push_back(mode);
+      }
+    }
+    for (const Row& row : rows) {
+      std::vector<ViewPoint> points;
+      for (const BenchMode mode : view.columns) points.push_back(chooser_.point(row.key, mode, row.figure));
+      view.rows.push_back(row.label);
+      view.points.push_back(std::move(points));
+    }
+    if (!view.columns.empty()) views_.views.push_back(std::move(view));
+  }
+
+  /// Along the sizes of packets, one view for each cipher that has some.
+  void by_size(const std::string& name, Measure measure, const char* figure) {
+    const auto base = chooser_.usual(measure, figure);
+    if (!base) return;
+    for (const std::string& cipher : ciphers(*base, figure)) {
+      CellKey key = *base;
+      key.cipher = cipher;
+      std::vector<Row> rows;
+      for (const std::uint32_t size : sizes(key, figure)) {
+        key.packet_size = size;
+        rows.push_back({std::to_string(size), key, figure});
+      }
+      if (rows.size() < 2) continue;
+      View view;
+      view.id = slug(name) + "-by-size-" + slug(cipher);
+      view.title = name + " by packet size";
+      view.about = about(key, true, false);
+      view.shape = View::Shape::Lines;
+      view.kind = kind_of(figure);
+      view.row_name = "packet size, bytes";
+      add(std::move(view), rows);
+    }
+  }
+
+  void by_cipher(const std::string& name, Measure measure, const char* figure, bool has_uplink) {
+    const auto base = chooser_.usual(measure, figure);
+    if (!base) return;
+    std::vector<Row> rows;
+    for (const std::string& cipher : ciphers(*base, figure)) {
+      CellKey key = *base;
+      key.cipher = cipher;
+      rows.push_back({one_line(cipher), key, figure});
+    }
+    View view;
+    view.id = slug(name) + "-by-cipher";
+    view.title = name + " by cipher";
+    view.about = about(*base, false, true);
+    view.kind = kind_of(figure);
+    view.row_name = "cipher";
+    add(std::move(view), rows, has_uplink);
+  }
+
+  void throughput() {
+    by_cipher("Throughput", Measure::TcpUp, "throughput", true);
+    by_size("Throughput", Measure::TcpUp, "throughput");
+    const auto base = chooser_.usual(Measure::TcpUp, "throughput");
+    if (!base) return;
+    std::vector<Row> rows;
+    CellKey key = *base;
+    for (const unsigned queues : chooser_.values(*base, &CellKey::queues, "throughput")) {
+      key.queues = queues;
+      for (const unsigned streams : stream_counts(key)) {
+        key.streams = streams;
+        for (const Measure measure : {Measure::TcpUp, Measure::TcpDown, Measure::TcpBoth}) {
+          key.measure = measure;
+          if (!is_measured(key, "throughput")) continue;
+          rows.push_back({words(measure) + ", " + counted(streams, "stream") +
+                              (queues == base->queues ? "" : ", " + counted(queues, "queue")),
+                          key, "throughput"});
+        }
+      }
+    }
+    if (rows.size() < 2) return;
+    View view;
+    view.id = "throughput-by-direction";
+    view.title = "Throughput by direction and number of streams";
+    view.about = about(*base, true, true, false);
+    view.kind = kind_of("throughput");
+    view.row_name = "direction, streams";
+    add(std::move(view), rows);
+  }
+
+  void rate() {
+    by_cipher("Packet rate without loss", Measure::RateWithoutLoss, "rate", true);
+    by_size("Packet rate without loss", Measure::RateWithoutLoss, "rate");
+    by_size("Packet rate at 0.5 % loss", Measure::RateAtHalfPercent, "rate");
+  }
+
+  void latency() {
+    std::vector<Row> rows;
+    std::optional<CellKey> first;
+    for (const Measure measure : {Measure::RoundTripIdle, Measure::RoundTripHalf, Measure::RoundTripFull}) {
+      const auto key = chooser_.usual(measure, "p50");
+      if (!key) continue;
+      if (!first) first = key;
+      for (const auto& [figure, name] :
+           {std::pair("p50", "p50"), std::pair("p99", "p99"), std::pair("p99_9", "p99.9")}) {
+        if (is_measured(*key, figure)) rows.push_back({words(measure) + ", " + name, *key, figure});
+      }
+    }
+    if (!first) return;
+    View view;
+    view.id = "latency";
+    view.title = "Round-trip times";
+    view.about = about(*first, true, true);
+    view.kind = kind_of("p50");
+    view.is_logarithmic = true;
+    view.row_name = "load, percentile";
+    add(std::move(view), rows);
+  }
+
+  void processor() {
+    by_cipher("Processor time per GiB of TCP", Measure::TcpUp, "cpu_per_gib", false);
+    by_cipher("Processor time per million packets", Measure::RateWithoutLoss, "cpu_per_mpacket", false);
+    by_size("Processor time per million packets", Measure::RateWithoutLoss, "cpu_per_mpacket");
+    by_cipher("System calls per packet of TCP", Measure::TcpUp, "system_calls", false);
+    by_size("System calls per packet", Measure::RateWithoutLoss, "system_calls");
+  }
+
+  void time() {
+    for (const Measure measure : {Measure::TcpUp, Measure::RateWithoutLoss}) {
+      const auto base = chooser_.usual(measure, "time_engine");
+      if (!base) continue;
+      std::vector<Row> rows;
+      for (const auto& [figure, name] :
+           {std::pair("time_crypto", "crypto"), std::pair("time_engine", "engine"),
+            std::pair("time_copies", "copies in the kernel"), std::pair("time_kernel", "the kernel otherwise")}) {
+        if (is_measured(*base, figure)) rows.push_back({name, *base, figure});
+      }
+      View view;
+      view.id = std::string("time-") + (is_tcp(measure) ? "tcp" : "packets");
+      view.title = std::string("What the engines' processor time is spent on, ") +
+                   (is_tcp(measure) ? "TCP" : "single packets without loss");
+      view.about = about(*base, true, true);
+      view.shape = View::Shape::Stacked;
+      view.kind = kind_of("time_engine");
+      view.row_name = "spent on";
+      add(std::move(view), rows, false);
+    }
+  }
+
+  void ladder() {
+    for (const auto& [measure, figure] :
+         {std::pair(Measure::TcpUp, "throughput"), std::pair(Measure::RateWithoutLoss, "rate")}) {
+      // The rungs need not have been measured of what stands for the measure otherwise.
+      std::optional<CellKey> base;
+      std::size_t most = 1;
+      for (const Cell& cell : result_.cells) {
+        if (cell.key.measure != measure || cell.key.mode == BenchMode::Uplink || !figure_of(cell, figure)) continue;
+        CellKey key = cell.key;
+        key.offloads = OffloadRung::On;
+        const std::size_t rungs = chooser_.values(key, &CellKey::offloads, figure).size();
+        if (rungs > most || (base && rungs == most && oddity(key) < oddity(*base))) {
+          most = rungs;
+          base = key;
+        }
+      }
+      if (!base) continue;
+      std::vector<Row> rows;
+      for (const OffloadRung rung : chooser_.values(*base, &CellKey::offloads, figure)) {
+        CellKey key = *base;
+        key.offloads = rung;
+        constexpr const char* names[] = {"off", "UDP only", "device only", "on"};
+        rows.push_back({names[static_cast<std::size_t>(rung)], key, figure});
+      }
+      View view;
+      view.id = std::string("offloads-") + figure;
+      view.title = is_tcp(measure) ? "Throughput by offloads" : "Packet rate without loss by offloads";
+      view.about = about(*base, true, true);
+      view.kind = kind_of(figure);
+      view.row_name = "offloads";
+      add(std::move(view), rows, false);
+    }
+  }
+
+  [[nodiscard]] bool is_measured(const CellKey& key, std::string_view figure) const {
+    return std::ranges::any_of(modes, [&](BenchMode mode) { return chooser_.point(key, mode, figure).cell; });
+  }
+
+  /// None first, then the usual one.
+  [[nodiscard]] std::vector<std::string> ciphers(const CellKey& base, std::string_view figure) const {
+    std::vector<std::string> all = chooser_.values(base, &CellKey::cipher, figure);
+    std::ranges::sort(all, {}, [](const std::string& cipher) {
+      return std::make_tuple(cipher != "none", cipher != usual_cipher, cipher);
+    });
+    return all;
+  }
+
+  [[nodiscard]] std::vector<std::uint32_t> sizes(const CellKey& base, std::string_view figure) const {
+    return chooser_.values(base, &CellKey::packet_size, figure);
+  }
+
+  /// Those of any direction.
+  [[nodiscard]] std::vector<unsigned> stream_counts(CellKey key) const {
+    std::set<unsigned> all;
+    for (const Measure measure : {Measure::TcpUp, Measure::TcpDown, Measure::TcpBoth}) {
+      key.measure = measure;
+      for (const unsigned streams : chooser_.values(key, &CellKey::streams, "throughput")) all.insert(streams);
+    }
+    return {all.begin(), all.end()};
+  }
+
+  Chooser chooser_;
+  const BenchResult& result_;
+  std::string topic_;
+  Views views_;
+};
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == parts.size() ? " and " : ", ") + parts[i];
+  }
+  return text;
+}
+
+std::string lead_text(const Duel& duel) {
+  const double percent = duel.lead() * 100;
+  return (percent < 1 ? "under 1" : std::to_string(std::llround(percent))) + " % " +
+         (duel.kind.more_is_better ? "more" : "less");
+}
+
+}  // namespace
+
+Scale View::scale() const {
+  double least = std::numeric_limits<double>::max();
+  double most = 0;
+  for (const auto& row : points) {
+    for (const ViewPoint& point : row) {
+      // The bare uplink is there for comparison, and an order of magnitude faster.
+      if (point.figure == nullptr || (point.cell->key.mode == BenchMode::Uplink && columns.size() > 1)) continue;
+      least = std::min(least, point.figure->median());
+      most = std::max(most, point.figure->median());
+    }
+  }
+  // Where numbers are orders of magnitude apart the small ones keep their digits.
+  return scale_for(is_logarithmic ? least : most, kind.unit);
+}
+
+bool Duel::is_even() const {
+  return do_overlap(*tun.figure, *tap.figure);
+}
+
+BenchMode Duel::winner() const {
+  return (tun.figure->median() > tap.figure->median()) == kind.more_is_better ? BenchMode::Tun : BenchMode::Tap;
+}
+
+double Duel::lead() const {
+  const bool is_tun = winner() == BenchMode::Tun;
+  const double better = (is_tun ? tun : tap).figure->median();
+  const double other = (is_tun ? tap : tun).figure->median();
+  return other == 0 ? 0 : std::abs(better / other - 1);
+}
+
+Views views_of(const BenchResult& result) {
+  return Maker(result).make();
+}
+
+std::string verdict_of(const Views& views, bool has_leads) {
+  if (views.duels.empty()) return "tun or tap? They were not measured alike.";
+  std::string text;
+  for (const BenchMode mode : {BenchMode::Tun, BenchMode::Tap}) {
+    std::vector<std::string> leads;
+    for (const Duel& duel : views.duels) {
+      if (duel.is_even() || duel.winner() != mode) continue;
+      leads.push_back(has_leads ? lead_text(duel) + " " + duel.name : duel.name);
+    }
+    if (!leads.empty()) text += " " + std::string(to_string(mode)) + ": " + joined(leads) + ".";
+  }
+  std::vector<std::string> even;
+  for (const Duel& duel : views.duels) {
+    if (duel.is_even()) even.push_back(duel.name);
+  }
+  if (!even.empty()) text += " Even: " + joined(even) + ".";
+  return "tun or tap?" + text;
+}
+
+std::vector<std::pair<std::string, std::string>> facts_about(const BenchResult& result) {
+  std::vector<std::pair<std::string, std::string>> facts;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    if (!value.empty()) facts.emplace_back(one_line(name), one_line(value));
+  };
+  const Machine& machine = result.machine;
+  add("run", result.kind + ", " + counted(result.rounds, "round") + ", " +
+                 std::to_string(std::llround(result.seconds)) + " s, seed " + std::to_string(result.seed));
+  add("culvert", machine.culvert);
+  add("kernel", machine.kernel);
+  add("processor", machine.cpu + (machine.cpus == 0 ? "" : " (" + std::to_string(machine.cpus) + " usable)"));
+  if (machine.memory != 0) {
+    add("memory", short_number(static_cast<double>(machine.memory) / (1 << 30)) + " GiB");
+  }
+  add("virtualization", machine.virtualization);
+  for (const auto& [name, value] : machine.versions) add(name, value);
+  for (const auto& [name, value] : machine.offloads) add("offloads, " + name, value);
+  if (const auto found = result.generator.find("timestamps");
+      found != result.generator.end() && !found->second.rounds.empty()) {
+    add("load generator", "its timestamps take " + with_spread(found->second, 0.01) + " % of its packet rate");
+  }
+  return facts;
+}
+
+std::string signs_of(const ViewPoint& point) {
+  if (point.cell == nullptr) return "";
+  // On the bare uplink there is nothing else that could be the limit.
+  const bool is_limited = point.cell->is_limited_by_generator && point.cell->key.mode != BenchMode::Uplink;
+  return std::string(is_limited ? "†" : "") + (point.figure->is_wide() ? "‡" : "");
+}
+
+}  // namespace culvert
