@@ -1,35 +1,31 @@
-// culvert bench: comparing and showing results.
+// culvert bench: measuring, comparing results and showing them again.
 #include "bench_command.hpp"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 
 #include "culvert/bench/comparison.hpp"
 #include "culvert/bench/result_json.hpp"
 #include "culvert/bench/table.hpp"
+#include "terminal.hpp"
 
 namespace culvert {
 namespace {
 
 constexpr int status_worse = 3;
 
-TableStyle style_of_terminal() {
-  TableStyle style;
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) != 1) return style;
-  style.has_color = std::getenv("NO_COLOR") == nullptr;
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.width = size.ws_col;
-  return style;
-}
-
 }  // namespace
 
 BenchCommand::BenchCommand(CLI::App& app) {
-  bench_ = app.add_subcommand("bench", "Measure what tunnels are worth");
-  bench_->require_subcommand(1);
+  bench_ = app.add_subcommand("bench", "Measure tun against tap, with and without ciphers and offloads");
+  bench_->require_subcommand(0, 1);
+  bench_->footer(
+      "Example: culvert bench --quick --report bench.html\n"
+      "Makes a lab of its own in new namespaces, also as an ordinary user, and touches nothing else. It takes under "
+      "five "
+      "minutes without --quick or --full; leave the machine alone meanwhile.");
+  measuring_.emplace(*bench_);
   compare_ =
       bench_->add_subcommand("compare", "Tell what changed between two results, as far as noise lets it be told");
   compare_->add_option("BEFORE", before_, "what culvert bench --json wrote")->required();
@@ -49,11 +45,14 @@ BenchCommand::BenchCommand(CLI::App& app) {
 }
 
 int BenchCommand::run() {
-  return *compare_ ? compare_files() : show_file();
+  if (*compare_) return compare_files();
+  return *show_ ? show_file() : measuring_->run();
 }
 
 int BenchCommand::show_file() const {
-  std::fputs(to_table(read_result(shown_), style_of_terminal()).c_str(), stdout);
+  std::fputs(
+      to_table(read_result(shown_), {columns_of(STDOUT_FILENO).value_or(80), shows_color(STDOUT_FILENO)}).c_str(),
+      stdout);
   return 0;
 }
 

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
+
+#include "bench_measuring.hpp"
 
 namespace culvert {
 
@@ -23,6 +26,7 @@ class BenchCommand {
 
   CLI::App* bench_;
   CLI::App* compare_;
+  std::optional<BenchMeasuring> measuring_;
   std::string before_;
   std::string after_;
   double threshold_percent_ = 5;

@@ -3,31 +3,14 @@
 
 #include <sys/types.h>
 
-#include <chrono>
-#include <cstdint>
-#include <map>
 #include <string>
 
+#include "culvert/bench/engine_cost.hpp"
 #include "culvert/config/config_file.hpp"
 #include "culvert/netns/network_namespace.hpp"
 #include "culvert/unshare/child.hpp"
 
 namespace culvert {
-
-/// What a tunnel's end has used up since it began.
-struct EngineCost {
-  std::chrono::nanoseconds processor{0};
-  std::uint64_t system_calls = 0;
-  std::map<std::string, std::uint64_t> drops;  ///< packets, by reason
-
-  EngineCost& operator+=(const EngineCost& other);
-  EngineCost& operator-=(const EngineCost& earlier);
-};
-
-/// Which fast paths of the kernel it uses, as `culvert show` words them.
-struct EnginePaths {
-  std::string device, sending, receiving;
-};
 
 /// Ends with this object, and when the calling thread ends. Move-only.
 class EngineProcess {

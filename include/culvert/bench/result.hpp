@@ -98,7 +98,7 @@ struct Cell {
   CellKey key;
   std::map<std::string, Figure> figures;       ///< by name
   std::map<std::string, std::uint64_t> drops;  ///< packets that the tunnel dropped, by reason, all rounds together
-  bool is_limited_by_generator = false;        ///< the load generator alone reaches no more than 10 % beyond it
+  bool is_limited_by_generator = false;        ///< more than the load generator alone could do would have passed
 };
 
 /// The machine and the program, as far as they explain the numbers.

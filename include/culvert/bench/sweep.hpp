@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "culvert/bench/bench_lab.hpp"
+#include "culvert/bench/measured_tunnel.hpp"
 #include "culvert/bench/plan.hpp"
 #include "culvert/bench/result.hpp"
 
@@ -25,8 +25,9 @@ struct SweepProgress {
 using OnSweepProgress = std::function<void(const SweepProgress&)>;
 
 /// Cells with their figures, marks and drops, what the generator costs, and notes. A step that fails is left out of its
-/// round and told in a note. Throws std::runtime_error when a stage cannot be set up in any round.
-[[nodiscard]] BenchResult sweep(BenchLab& lab, std::span<const BenchStage> plan, const SweepSettings& settings,
+/// round and told in a note. Throws std::runtime_error when in the first round
+/// nothing could be measured of any tunnel.
+[[nodiscard]] BenchResult sweep(const OpenTunnel& open, std::span<const BenchStage> plan, const SweepSettings& settings,
                                 const OnSweepProgress& on_progress = {});
 
 }  // namespace culvert
