@@ -5,6 +5,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "culvert/bench/trial.hpp"
 #include "culvert/config/config_file.hpp"
@@ -78,8 +79,15 @@ T middle_of(const std::vector<T>& values, T usual) {
 
 class Planner {
  public:
-  explicit Planner(const BenchWish& wish) : kind_(wish.kind), all_(dimensions_of(wish)) {
-    for (const std::uint32_t size : all_.sizes) (size <= usual_mtu ? small_ : large_).push_back(size);
+  Planner(BenchKind kind, Dimensions all, std::uint32_t mtu) : kind_(kind), all_(std::move(all)), mtu_(mtu) {
+    for (const std::uint32_t size : all_.sizes) (size <= mtu_ ? small_ : large_).push_back(size);
+  }
+
+  /// All that is measured in the middle, of sizes that fit.
+  [[nodiscard]] BenchStage middle(const Arrangement& arrangement) const {
+    BenchStage stage{arrangement, {}};
+    add_middle(stage);
+    return stage;
   }
 
   std::vector<BenchStage> make() {
@@ -87,7 +95,7 @@ class Planner {
     for (const BenchMode mode : all_.modes) {
       for (const CipherSuite cipher : all_.ciphers) {
         for (const OffloadRung rung : all_.offloads) {
-          for (const unsigned queues : all_.queues) add({mode, cipher, rung, queues, usual_mtu});
+          for (const unsigned queues : all_.queues) add({mode, cipher, rung, queues, mtu_});
         }
       }
       for (const std::uint32_t size : large_) add_large(mode, size);
@@ -134,18 +142,18 @@ class Planner {
     } else if (distance == 0) {
       add_middle(stage);
     } else if (kind_ == BenchKind::Quick) {
-      if (distance == 1 && !is_bridged) stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), usual_mtu));
+      if (distance == 1 && !is_bridged) stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), mtu_));
     } else if (is_other_queues) {
       if (distance == 1 && !is_bridged) {
-        stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.back(), usual_mtu));
+        stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.back(), mtu_));
         if (!small_.empty()) stage.steps.push_back(rates(small_.front(), all_.streams.back()));
       }
     } else if (distance == 1) {
-      stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), usual_mtu));
-      if (!is_bridged) stage.steps.push_back(tcp(Measure::TcpDown, all_.streams.front(), usual_mtu));
+      stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), mtu_));
+      if (!is_bridged) stage.steps.push_back(tcp(Measure::TcpDown, all_.streams.front(), mtu_));
       if (!is_between && !is_bridged) add_ends_of_sizes(stage);
     } else if (!is_between && !is_bridged) {
-      stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), usual_mtu));
+      stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), mtu_));
     }
     if (!stage.steps.empty()) stages_.push_back(std::move(stage));
   }
@@ -157,12 +165,12 @@ class Planner {
   }
 
   void add_middle(BenchStage& stage) const {
-    stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), usual_mtu));
+    stage.steps.push_back(tcp(Measure::TcpUp, all_.streams.front(), mtu_));
     stage.steps.back().is_profiled = true;
-    stage.steps.push_back(tcp(Measure::TcpDown, all_.streams.front(), usual_mtu));
-    if (kind_ == BenchKind::Default) stage.steps.push_back(tcp(Measure::TcpBoth, all_.streams.front(), usual_mtu));
+    stage.steps.push_back(tcp(Measure::TcpDown, all_.streams.front(), mtu_));
+    if (kind_ != BenchKind::Quick) stage.steps.push_back(tcp(Measure::TcpBoth, all_.streams.front(), mtu_));
     for (std::size_t i = 1; i < all_.streams.size(); ++i) {
-      stage.steps.push_back(tcp(Measure::TcpUp, all_.streams[i], usual_mtu));
+      stage.steps.push_back(tcp(Measure::TcpUp, all_.streams[i], mtu_));
     }
     for (const std::uint32_t size : small_) stage.steps.push_back(rates(size, all_.streams.front()));
     if (small_.empty()) return;
@@ -173,7 +181,7 @@ class Planner {
   void add_everything(BenchStage& stage) const {
     for (const unsigned streams : all_.streams) {
       for (const Measure measure : {Measure::TcpUp, Measure::TcpDown, Measure::TcpBoth}) {
-        stage.steps.push_back(tcp(measure, streams, usual_mtu));
+        stage.steps.push_back(tcp(measure, streams, mtu_));
         stage.steps.back().is_profiled = true;
       }
       for (const std::uint32_t size : small_) {
@@ -212,6 +220,7 @@ class Planner {
 
   BenchKind kind_;
   Dimensions all_;
+  std::uint32_t mtu_;
   std::vector<std::uint32_t> small_, large_;  ///< sizes up to the usual MTU, and above
   std::vector<BenchStage> stages_;
 };
@@ -220,7 +229,28 @@ class Planner {
 
 std::vector<BenchStage> plan_of(const BenchWish& wish) {
   check(wish);
-  return Planner(wish).make();
+  return Planner(wish.kind, dimensions_of(wish), usual_mtu).make();
+}
+
+std::vector<BenchStage> plan_of_tunnel(const BenchWish& wish, const Arrangement& tunnel) {
+  check(wish);
+  if (!wish.modes.empty() || !wish.ciphers.empty() || !wish.offloads.empty() || !wish.queues.empty()) {
+    throw std::invalid_argument(
+        "a tunnel that is there is measured as it is: leave out --mode, --cipher, --offloads and --queues, which are "
+        "for "
+        "the lab");
+  }
+  for (const std::uint32_t size : wish.sizes) {
+    if (size <= tunnel.mtu) continue;
+    throw std::invalid_argument("packets of " + std::to_string(size) +
+                                " bytes do not fit through the tunnel, whose MTU is " + std::to_string(tunnel.mtu));
+  }
+  Dimensions dimensions = dimensions_of(wish);
+  if (wish.sizes.empty()) {
+    std::erase_if(dimensions.sizes, [&](std::uint32_t size) { return size >= tunnel.mtu; });
+    dimensions.sizes.push_back(tunnel.mtu);
+  }
+  return {Planner(wish.kind, std::move(dimensions), tunnel.mtu).middle(tunnel)};
 }
 
 std::chrono::milliseconds expected_time(const BenchStep& step, const TrialTimes& times) noexcept {

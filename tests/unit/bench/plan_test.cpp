@@ -131,6 +131,39 @@ TEST(PlanTest, what_was_asked_for_takes_the_place_of_the_usual) {
   EXPECT_FALSE(has(plan[1], BenchStep::Kind::Rates, 64, 7));
 }
 
+TEST(PlanTest, a_tunnel_that_is_there_is_measured_up_to_its_mtu) {
+  const Arrangement tunnel{BenchMode::Tap, CipherSuite::Aes256Gcm, OffloadRung::On, 1, 1300};
+  const auto plan = plan_of_tunnel(wish_of(BenchKind::Default), tunnel);
+  ASSERT_EQ(plan.size(), 1);
+  EXPECT_EQ(plan[0].arrangement, tunnel);
+  EXPECT_TRUE(has(plan[0], BenchStep::Kind::Tcp, 1300));
+  EXPECT_TRUE(has(plan[0], BenchStep::Kind::Rates, 64));
+  EXPECT_TRUE(has(plan[0], BenchStep::Kind::Rates, 1300));
+  EXPECT_FALSE(has(plan[0], BenchStep::Kind::Rates, 1420));
+  EXPECT_TRUE(has(plan[0], BenchStep::Kind::RoundTrips, 1300));
+}
+
+TEST(PlanTest, what_would_change_a_tunnel_that_is_there_is_refused) {
+  const Arrangement tunnel{BenchMode::Tun, CipherSuite::ChaCha20Poly1305, OffloadRung::On, 1, 1420};
+  BenchWish wish;
+  wish.modes = {BenchMode::Tun};
+  EXPECT_THROW((void)plan_of_tunnel(wish, tunnel), std::invalid_argument);
+  wish = {};
+  wish.ciphers = {CipherSuite::None};
+  EXPECT_THROW((void)plan_of_tunnel(wish, tunnel), std::invalid_argument);
+  wish = {};
+  wish.offloads = {OffloadRung::Off};
+  EXPECT_THROW((void)plan_of_tunnel(wish, tunnel), std::invalid_argument);
+  wish = {};
+  wish.queues = {2};
+  EXPECT_THROW((void)plan_of_tunnel(wish, tunnel), std::invalid_argument);
+  wish = {};
+  wish.sizes = {1421};
+  EXPECT_THROW((void)plan_of_tunnel(wish, tunnel), std::invalid_argument);
+  wish.sizes = {1420};
+  EXPECT_EQ(plan_of_tunnel(wish, tunnel).size(), 1);
+}
+
 TEST(PlanTest, sizes_that_do_not_fit_are_refused) {
   BenchWish wish;
   wish.sizes = {8921};
