@@ -73,6 +73,7 @@ void Netlink::add_bridge(const BridgeSettings& settings) {
   fits(nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
   fits(nla_put_string(message.get(), IFLA_IFNAME, settings.name.c_str()));
   fits(nla_put_u32(message.get(), IFLA_MTU, settings.mtu));
+  fits(nla_put_u32(message.get(), IFLA_GROUP, settings.group));
   if (settings.mac) {
     const auto mac = bytes_of(*settings.mac);
     fits(nla_put(message.get(), IFLA_ADDRESS, int{mac.size()}, mac.data()));
@@ -92,6 +93,11 @@ void Netlink::remove_link(std::uint32_t index) {
   rtnl_link_set_ifindex(link.get(), static_cast<int>(index));
   state_->check(rtnl_link_delete(state_->socket.get(), link.get()),
                 [&] { return "cannot remove " + state_->device(index); });
+}
+
+void Netlink::set_group(std::uint32_t index, std::uint32_t group) {
+  state_->change_link(
+      index, [&](rtnl_link* wanted) { rtnl_link_set_group(wanted, group); }, "cannot set the group of");
 }
 
 void Netlink::set_master(std::uint32_t index, std::uint32_t master) {

@@ -49,6 +49,7 @@ InterfaceFacts facts_of(rtnl_link* link) {
     facts.mac = MacAddress::from_bytes({bytes, MacAddress::size});
   }
   facts.master = static_cast<std::uint32_t>(std::max(rtnl_link_get_master(link), 0));
+  facts.group = rtnl_link_get_group(link);
   facts.other = static_cast<std::uint32_t>(std::max(rtnl_link_get_link(link), 0));
   std::int32_t elsewhere = 0;
   if (rtnl_link_get_link_netnsid(link, &elsewhere) == 0) facts.other_namespace = elsewhere;

@@ -37,6 +37,7 @@ void Netlink::add_veth(const VethSettings& settings) {
   rtnl_link_set_name(link.get(), settings.name.c_str());
   rtnl_link_set_name(peer.get(), settings.peer_name.c_str());
   if (settings.peer_namespace >= 0) rtnl_link_set_ns_fd(peer.get(), settings.peer_namespace);
+  rtnl_link_set_group(link.get(), settings.group);
   if (settings.mtu) {
     rtnl_link_set_mtu(link.get(), *settings.mtu);
     rtnl_link_set_mtu(peer.get(), *settings.mtu);

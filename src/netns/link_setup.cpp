@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "culvert/netns/unfinished_links.hpp"
+
 namespace culvert {
 
 namespace {
@@ -51,13 +53,25 @@ void add_port_steps(Steps& steps, Netlink& netlink, const NetworkNamespace& spac
   }
 }
 
+std::vector<std::string> ports_that_are_down(Netlink& netlink, std::vector<std::string> names) {
+  std::erase_if(names, [&](const std::string& name) {
+    const auto link = netlink.find_interface(name);
+    return !link || link->is_up;
+  });
+  return names;
+}
+
 }  // namespace
 
 VethPair make_veth(const NewVeth& wish, const StepHook& before_step) {
+  const bool is_made_at_once = wish.left_addresses.empty() && wish.right_addresses.empty() && !wish.is_up;
+  std::optional<UnfinishedLink> unfinished;
+  if (!is_made_at_once) unfinished.emplace(wish.left.space, std::vector<std::string>());
   std::optional<VethPair> pair;
   // All else goes with the pair.
   Steps steps(before_step);
-  steps.run("make the veth pair", [&] { pair.emplace(VethPair::make(wish.left, wish.right, wish.mtu)); });
+  const std::uint32_t group = unfinished ? unfinished->group() : 0;
+  steps.run("make the veth pair", [&] { pair.emplace(VethPair::make(wish.left, wish.right, wish.mtu, group)); });
   // Nothing is carried before all addresses are there.
   const auto add_all = [&](const VethEndWish& end_wish, const VethEnd& end, const std::vector<Prefix>& addresses) {
     in_words_of(end_wish.space, [&] {
@@ -79,6 +93,10 @@ VethPair make_veth(const NewVeth& wish, const StepHook& before_step) {
     bring_up(wish.left, pair->left());
     bring_up(wish.right, pair->right());
   }
+  if (unfinished) {
+    Netlink netlink = netlink_in(wish.left.space);
+    unfinished->finish(netlink, pair->left().interface.index);
+  }
   return *std::move(pair);
 }
 
@@ -87,9 +105,13 @@ void make_bridge(const NetworkNamespace& space, const NewBridge& wish, const Ste
     check_interface_name(wish.name);
     Netlink netlink = netlink_in(space);
     require_free_name(netlink, space, wish.name);
+    const bool is_made_at_once = wish.addresses.empty() && wish.ports.empty() && !wish.is_up;
+    std::optional<UnfinishedLink> unfinished;
+    if (!is_made_at_once) unfinished.emplace(space, ports_that_are_down(netlink, wish.ports));
+    const std::uint32_t group = unfinished ? unfinished->group() : 0;
     Steps steps(before_step);
     const auto make = [&] {
-      netlink.add_bridge({.name = wish.name, .mtu = wish.mtu, .has_stp = wish.has_stp, .mac = {}});
+      netlink.add_bridge({.name = wish.name, .mtu = wish.mtu, .has_stp = wish.has_stp, .mac = {}, .group = group});
     };
     const auto unmake = [&] { netlink.remove_link(require_bridge(netlink, space, wish.name).name.index); };
     steps.run("make bridge " + wish.name, make, unmake);
@@ -104,6 +126,7 @@ void make_bridge(const NetworkNamespace& space, const NewBridge& wish, const Ste
       }
       set_up_step(steps, netlink, bridge, true);
     }
+    if (unfinished) unfinished->finish(netlink, bridge.name.index);
     steps.keep();
   });
 }

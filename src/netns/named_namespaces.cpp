@@ -34,6 +34,7 @@ std::vector<std::string> names_of(const NamespaceIdentity& identity) {
 
 void add_namespace(const std::string& name, const StepHook& before_step) {
   check_namespace_name(name);
+  remove_abandoned_names();
   // An empty namespace takes the kernel a while to make: not for a name that is taken.
   const std::string path = path_of_named(name);
   if (struct stat status{}; ::lstat(path.c_str(), &status) == 0) {

@@ -2,6 +2,7 @@
 #include "culvert/netns/pinned_namespace.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -10,8 +11,12 @@
 #include <cerrno>
 #include <exception>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
+#include <thread>
 
+#include "culvert/io/claimed_file.hpp"
+#include "culvert/io/record_folder.hpp"
 #include "culvert/netns/named_namespaces.hpp"
 
 namespace culvert {
@@ -20,6 +25,8 @@ namespace {
 
 // Others may have bound a second namespace over the first.
 constexpr unsigned most_mounts_on_a_file = 16;
+constexpr std::string_view text_of_unfinished =
+    "culvert was about to bind a network namespace to this file; without that it may be removed\n";
 
 [[noreturn]] void fail(int error, const std::string& what) {
   const bool needs_root = error == EPERM || error == EACCES;
@@ -33,13 +40,22 @@ void bind_to_file(const NetworkNamespace& space, const std::string& path) {
   }
 }
 
-void make_file(const NetworkNamespace& space, const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
-  if (file.is_open()) return;
-  const int error = errno;
+bool remove_if_abandoned(const std::string& path) {
+  struct stat status {};
+  const bool may_be = ::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+                      static_cast<std::size_t>(status.st_size) == text_of_unfinished.size();
+  const auto file = may_be ? take_deserted_file(path) : std::nullopt;
+  return file && file->text == text_of_unfinished && ::unlink(path.c_str()) == 0;
+}
+
+/// Marked as unfinished as long as the result is open, and then still if nobody lived to finish it.
+UniqueFd make_file(const NetworkNamespace& space, const std::string& path) {
+  remove_if_abandoned(path);
+  auto file = make_claimed_file(path, text_of_unfinished, 0);
+  if (file) return *std::move(file);
   std::string what = "cannot pin " + describe(space) + " at " + path;
-  if (error == EEXIST) what += " (the name is taken)";
-  fail(error, what);
+  if (file.error().value() == EEXIST) what += " (the name is taken)";
+  fail(file.error().value(), what);
 }
 
 // As iproute2 does it: mounts made below are then seen in other mount namespaces, too, and taken away there as well.
@@ -68,11 +84,35 @@ void unmount_all(const std::string& path) {
   }
 }
 
+/// Removing a file ends what others have mounted on it; only a mount that the caller sees himself is in the way. So
+/// who looks from a mount namespace without it removes both at once, and no kill leaves one without the other.
+void remove_with_mounts(const std::string& path) {
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      if (::unshare(CLONE_NEWNS) < 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+        fail(errno, "cannot remove " + path);
+      }
+      unmount_all(path);
+      if (::unlink(path.c_str()) < 0) fail(errno, "cannot remove " + path);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) std::rethrow_exception(failure);
+}
+
 void pin(Steps& steps, const NetworkNamespace& space, const std::string& path) {
+  UniqueFd file;
   steps.run(
-      "make the file " + path, [&] { make_file(space, path); }, [path] { ::unlink(path.c_str()); });
+      "make the file " + path, [&] { file = make_file(space, path); }, [path] { ::unlink(path.c_str()); });
   steps.run(
-      "bind the network namespace to it", [&] { bind_to_file(space, path); },
+      "bind the network namespace to it",
+      [&] {
+        bind_to_file(space, path);
+        // Where the mount is not seen the file is, and nobody must take it for unfinished.
+        [[maybe_unused]] const int done = ::ftruncate(file.get(), 0);
+      },
       [path] { ::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW); });
 }
 
@@ -112,22 +152,15 @@ PinnedNamespace::~PinnedNamespace() {
 }
 
 void remove_pin(const std::string& path, const StepHook& before_step) {
-  std::optional<NetworkNamespace> space;
-  try {
-    space = NetworkNamespace::open(std::filesystem::absolute(path).string());
-  } catch (const std::exception&) {
-    // A file without a namespace, as is left behind when somebody else took the mount away.
-  }
+  const std::string absolute = std::filesystem::absolute(path);
   Steps steps(before_step);
-  steps.run(
-      "take the network namespace off " + path, [&] { unmount_all(path); },
-      [&] {
-        if (space) bind_to_file(*space, path);
-      });
-  steps.run("remove the file " + path, [&] {
-    if (::unlink(path.c_str()) < 0) fail(errno, "cannot remove " + path);
-  });
+  steps.run("remove " + absolute + " with what is bound to it", [&] { remove_with_mounts(absolute); });
   steps.keep();
+}
+
+void remove_abandoned_names() {
+  const std::string folder(named_namespaces_folder);
+  for (const std::string& name : names_in(folder)) remove_if_abandoned(path_of_named(name));
 }
 
 }  // namespace culvert

@@ -49,7 +49,8 @@ void make_in(Netlink& left_link, Netlink& right_link, const VethEndWish& left, c
 
 }  // namespace
 
-VethPair VethPair::make(const VethEndWish& left, const VethEndWish& right, std::optional<std::uint32_t> mtu) {
+VethPair VethPair::make(const VethEndWish& left, const VethEndWish& right, std::optional<std::uint32_t> mtu,
+                        std::uint32_t group) {
   for (const VethEndWish* const wish : {&left, &right}) {
     if (!wish->name.empty()) check_interface_name(wish->name);
   }
@@ -63,7 +64,7 @@ VethPair VethPair::make(const VethEndWish& left, const VethEndWish& right, std::
   if (!left.name.empty()) require_free_name(left_link, left.space, left.name);
   if (!right.name.empty()) require_free_name(right_link, right.space, right.name);
 
-  VethSettings settings{.name = {}, .peer_name = {}, .peer_namespace = right.space.fd(), .mtu = mtu};
+  VethSettings settings{.name = {}, .peer_name = {}, .peer_namespace = right.space.fd(), .mtu = mtu, .group = group};
   in_words_of(left.space, [&] { make_in(left_link, right_link, left, right, settings); });
   const InterfaceFacts made = require_interface(left_link, left.space, settings.name);
   // The kernel leaves out the number of the other end where it is the same, but for the newest ones.

@@ -225,7 +225,7 @@ class NetnsCommands(CommandScenario):
             with self.subTest(words=words):
                 self.assertEqual(WRONG_USAGE, self.try_culvert("netns", *words).returncode)
 
-    def test_a_kill_leaves_a_namespace_or_a_name_that_delete_removes(self):
+    def test_a_kill_leaves_a_namespace_or_what_the_next_command_removes(self):
         self.culvert("netns", "add", "other")
         before = self.whole_state()
         made = {True: 0, False: 0}
@@ -239,13 +239,21 @@ class NetnsCommands(CommandScenario):
             made[is_there] += 1
             # Around the moment at which it is being made.
             delay *= 0.85 if is_there else 1.2
-            if not is_there:
+            if "/run/netns/blue" not in self.mount_points():
+                self.assertEqual(["other"], [each["name"] for each in self.culvert_json("netns", "list")])
                 self.culvert("netns", "add", "blue")
-            elif "/run/netns/blue" not in self.mount_points():
-                self.refused("netns", "add", "blue", said=["'blue'", "culvert netns delete"])
-            self.culvert("netns", "delete", "blue")
+            self.kill_deleting(delay)
             self.assertEqual(before, self.whole_state())
         self.assertTrue(all(made.values()), made)
+
+    def kill_deleting(self, delay):
+        process = self.lab.start(culvert_binary(), "netns", "delete", "blue")
+        time.sleep(delay)
+        process.popen.kill()
+        process.popen.wait()
+        self.assertEqual((NAMES / "blue").exists(), "/run/netns/blue" in self.mount_points(), "the name and the mount are one")
+        if (NAMES / "blue").exists():
+            self.culvert("netns", "delete", "blue")
 
     def test_who_lacks_permission_is_told_and_leaves_nothing(self):
         self.culvert("netns", "add", "blue")

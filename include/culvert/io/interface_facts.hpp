@@ -23,6 +23,7 @@ struct InterfaceFacts {
   std::string detail;        ///< of its kind: "id 5" of a VLAN, "mode bridge" of a macvlan; empty for others
   MacAddress mac;            ///< all zero unless it carries Ethernet
   std::uint32_t master = 0;  ///< the bridge, bond or team that has it; 0: none
+  std::uint32_t group = 0;   ///< as `ip link set group` sets it; 0 is the default
   std::uint32_t other = 0;   ///< the other end of a veth, what a macvlan or VLAN link is made of; 0: none
   /// The network namespace of `other`, by the number that this namespace knows it by; nothing: the same one. -1: it has
   /// no number here.
@@ -47,6 +48,7 @@ struct VethSettings {
   std::string peer_name;
   int peer_namespace = -1;           ///< an open network namespace; -1: that of the socket
   std::optional<std::uint32_t> mtu;  ///< of both ends
+  std::uint32_t group = 0;           ///< of the end that is not the peer
 };
 
 }  // namespace culvert

@@ -45,6 +45,7 @@ struct BridgeSettings {
   std::uint32_t mtu = 1500;
   bool has_stp = false;           ///< with it each port waits for half a minute before it forwards; without, not at all
   std::optional<MacAddress> mac;  ///< left out: one at random
+  std::uint32_t group = 0;
 };
 
 /// What to do when a NetworkObject would take the place of another.
@@ -93,6 +94,7 @@ class Netlink {
   [[nodiscard]] std::vector<Link> links();
   void set_mtu(std::uint32_t index, std::uint32_t mtu);
   void set_up(std::uint32_t index, bool up);
+  void set_group(std::uint32_t index, std::uint32_t group);
   /// `prefix` keeps its host bits: they are the address. Already there is an error (EEXIST).
   void add_address(std::uint32_t index, const Prefix& prefix);
   void remove_address(std::uint32_t index, const Prefix& prefix);

@@ -37,8 +37,12 @@ class PinnedNamespace {
   bool is_kept_ = false;
 };
 
-/// Takes the namespace off the file, if there is one, and removes the file. Throws std::system_error that names the
-/// file; then the namespace is there again.
+/// Removes the file, and with it what is bound to it, everywhere and at once. Throws std::system_error that names the
+/// file, with nothing changed.
 void remove_pin(const std::string& path, const StepHook& before_step = {});
+
+/// Removes names under /run/netns that somebody was killed while making. (An abandoned file elsewhere goes when the
+/// same path is pinned anew.)
+void remove_abandoned_names();
 
 }  // namespace culvert

@@ -26,8 +26,9 @@ class VethPair {
  public:
   /// Each end is made where it belongs and seen nowhere else; both are down. Throws std::invalid_argument for what
   /// cannot be a name, std::system_error that names the interface and the namespace: EEXIST for a name that is taken,
-  /// EPERM without CAP_NET_ADMIN there.
-  static VethPair make(const VethEndWish& left, const VethEndWish& right, std::optional<std::uint32_t> mtu = {});
+  /// EPERM without CAP_NET_ADMIN there. `group` is the left end's.
+  static VethPair make(const VethEndWish& left, const VethEndWish& right, std::optional<std::uint32_t> mtu = {},
+                       std::uint32_t group = 0);
 
   VethPair(VethPair&& other) noexcept;
   VethPair& operator=(VethPair&&) = delete;

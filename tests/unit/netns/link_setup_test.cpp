@@ -3,9 +3,16 @@
 
 #include <gmock/gmock.h>
 #include <net/if.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstring>
+#include <fstream>
 #include <stdexcept>
 
+#include "culvert/netns/unfinished_links.hpp"
 #include "support/expect_system_error.hpp"
 #include "support/own_namespace.hpp"
 #include "support/restrictions.hpp"
@@ -42,6 +49,7 @@ class LinkSetup : public ::testing::Test {
  protected:
   void in_two_namespaces(const std::function<void()>& body) {
     in_own_namespace([&] {
+      ASSERT_EQ(::mount("tmpfs", "/run", "tmpfs", 0, nullptr), 0) << std::strerror(errno);
       here_.emplace(NetworkNamespace::current());
       there_.emplace(NetworkNamespace::create());
       // IPv6 addresses of their own accord would come when they like.
@@ -83,6 +91,47 @@ class LinkSetup : public ::testing::Test {
     }
   }
 
+  /// Kills a process that does `act` before each of its steps, and expects that the next one finds everything as it
+  /// was; but not while it lives.
+  void expect_kills_to_be_healed(const std::function<void(const StepHook&)>& act) const {
+    const std::string before = state();
+    for (std::size_t fatal = 0;; ++fatal) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        std::size_t at = 0;
+        try {
+          act([&](std::string_view) {
+            if (at++ == fatal) ::raise(SIGSTOP);
+          });
+        } catch (...) {
+          ::_exit(2);
+        }
+        ::_exit(0);
+      }
+      int status = 0;
+      ::waitpid(child, &status, WUNTRACED);
+      if (!WIFSTOPPED(status)) {
+        EXPECT_EQ(status, 0);
+        EXPECT_GT(fatal, 1U);
+        break;
+      }
+      const std::string meanwhile = state();
+      remove_unfinished_links();
+      EXPECT_EQ(state(), meanwhile) << "somebody's who lives, at step " << fatal;
+      ::kill(child, SIGKILL);
+      ::waitpid(child, &status, 0);
+      remove_unfinished_links();
+      EXPECT_EQ(state(), before) << "killed before step " << fatal;
+      EXPECT_EQ(output_of("ls /run/culvert/links"), "");
+    }
+    const std::string after = state();
+    remove_unfinished_links();
+    EXPECT_EQ(state(), after) << "what is finished stays";
+    EXPECT_NE(after, before);
+    EXPECT_EQ(output_of("ls /run/culvert/links; ip -d link show group 0 | grep -c mtu"),
+              output_of("ip -d link | grep -c mtu"));
+  }
+
   std::optional<NetworkNamespace> here_, there_;
 };
 
@@ -98,6 +147,45 @@ TEST_F(LinkSetup, a_veth_pair_with_addresses_is_made_whole_or_not_at_all) {
     EXPECT_EQ(steps.size(), 6U);
     output_of("ping -c 1 -W 30 10.0.0.2");
     EXPECT_THAT(output_of("ip address show left"), AllOf(HasSubstr("fd00::1/64"), HasSubstr("mtu 1400")));
+  });
+}
+
+TEST_F(LinkSetup, a_veth_pair_that_somebody_was_killed_while_making_goes) {
+  in_two_namespaces([&] {
+    const NewVeth wish{.left = {*here_, "left"},
+                       .right = {*there_, "right"},
+                       .left_addresses = {prefix("10.0.0.1/24"), prefix("fd00::1/64")},
+                       .right_addresses = {prefix("10.0.0.2/24")},
+                       .mtu = 1400,
+                       .is_up = true};
+    expect_kills_to_be_healed([&](const StepHook& hook) { make_veth(wish, hook).keep(); });
+  });
+}
+
+TEST_F(LinkSetup, a_bridge_that_somebody_was_killed_while_making_goes) {
+  in_two_namespaces([&] {
+    output_of("ip link add p1 type veth peer name q1 && ip link add p2 type veth peer name q2 && ip link set p2 up");
+    const NewBridge wish{.name = "br0",
+                         .ports = {"p1", "p2"},
+                         .addresses = {prefix("10.0.0.254/24")},
+                         .mtu = 1500,
+                         .has_stp = false,
+                         .is_up = true};
+    expect_kills_to_be_healed([&](const StepHook& hook) { make_bridge(*here_, wish, hook); });
+  });
+}
+
+TEST_F(LinkSetup, who_cannot_write_down_what_he_makes_makes_it_nevertheless) {
+  in_two_namespaces([&] {
+    std::ofstream("/run/culvert") << "no folder";
+    make_veth({.left = {*here_, "left"},
+               .right = {*there_, "right"},
+               .left_addresses = {prefix("10.0.0.1/24")},
+               .right_addresses = {},
+               .mtu = {},
+               .is_up = true})
+        .keep();
+    EXPECT_THAT(output_of("ip address show left"), HasSubstr("10.0.0.1/24"));
   });
 }
 

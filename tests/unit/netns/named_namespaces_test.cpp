@@ -3,9 +3,12 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -199,22 +202,86 @@ void expect_nothing_left(const std::function<void(const StepHook&)>& act, std::s
   EXPECT_EQ(seen.size(), steps);
 }
 
+/// Stops a process before the given step of `act`; kill_stopped() ends it there. False if it came to its end.
+pid_t stopped_before(std::size_t step, const std::function<void(const StepHook&)>& act) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::size_t at = 0;
+    try {
+      act([&](std::string_view) {
+        if (at++ == step) ::raise(SIGSTOP);
+      });
+    } catch (...) {
+      ::_exit(2);
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, WUNTRACED);
+  EXPECT_TRUE(WIFSTOPPED(status)) << step;
+  return child;
+}
+
+void kill_stopped(pid_t child) {
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST(NamedNamespaces, names_that_somebody_was_killed_while_making_go_and_no_others) {
+  with_own_run([] {
+    add_namespace("green");
+    output_of("ip netns add plain; touch /run/netns/empty; echo mine > /run/netns/mine");
+    const std::string before = state();
+    for (std::size_t step = 0; step < 3; ++step) {
+      const pid_t child = stopped_before(step, [](const StepHook& hook) { add_namespace("blue", hook); });
+      const std::string meanwhile = state();
+      remove_abandoned_names();
+      EXPECT_EQ(state(), meanwhile) << "somebody's who lives, at step " << step;
+      kill_stopped(child);
+      remove_abandoned_names();
+      EXPECT_EQ(state(), before) << "killed before step " << step;
+    }
+    kill_stopped(stopped_before(2, [](const StepHook& hook) { add_namespace("blue", hook); }));
+    EXPECT_NE(state(), before) << "something is left that the next one has to remove";
+    add_namespace("blue");
+    EXPECT_THAT(names(), ElementsAre("blue", "empty", "green", "mine", "plain"));
+    // Where the mounts are not seen the files are.
+    ASSERT_EQ(::umount2("/run/netns/blue", MNT_DETACH), 0);
+    remove_abandoned_names();
+    EXPECT_TRUE(std::filesystem::exists("/run/netns/blue"));
+  });
+}
+
+TEST(NamedNamespaces, a_name_goes_with_its_mounts_at_once_also_where_others_see_them_alone) {
+  with_own_run([] {
+    add_namespace("blue");
+    output_of("mount --bind /proc/self/ns/net /run/netns/blue");
+    const pid_t other = ::fork();
+    if (other == 0) {
+      ::unshare(CLONE_NEWNS);
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+      ::raise(SIGSTOP);
+      ::_exit(output_of("ls /run/netns; grep /run/netns/ /proc/self/mountinfo; true").empty() ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(other, &status, WUNTRACED);
+    delete_namespace("blue");
+    EXPECT_EQ(output_of("grep /run/netns/ /proc/thread-self/mountinfo; ls /run/netns"), "");
+    ::kill(other, SIGCONT);
+    ::waitpid(other, &status, 0);
+    EXPECT_EQ(status, 0);
+  });
+}
+
 TEST(NamedNamespaces, adding_and_deleting_leave_all_as_it_was_when_any_step_fails) {
   with_own_run([] {
     add_namespace("green");
     expect_nothing_left([](const StepHook& hook) { add_namespace("blue", hook); }, 3);
     const auto identity = NetworkNamespace::open("blue").identity();
-    // A mount that is made again has a number of its own: compared is what it is of.
-    for (std::size_t failing = 0; failing < 2; ++failing) {
-      std::size_t at = 0;
-      EXPECT_THROW(delete_namespace("blue",
-                                    [&](std::string_view) {
-                                      if (at++ == failing) throw std::runtime_error("injected");
-                                    }),
-                   std::runtime_error);
-      EXPECT_EQ(NetworkNamespace::open("blue").identity(), identity);
-      EXPECT_EQ(output_of("grep -c ' /run/netns/' /proc/thread-self/mountinfo"), "2\n");
-    }
+    EXPECT_THROW(delete_namespace("blue", [](std::string_view) { throw std::runtime_error("injected"); }),
+                 std::runtime_error);
+    EXPECT_EQ(NetworkNamespace::open("blue").identity(), identity);
+    EXPECT_EQ(output_of("grep -c ' /run/netns/' /proc/thread-self/mountinfo"), "2\n");
     delete_namespace("blue");
     EXPECT_THAT(names(), ElementsAre("green"));
   });
@@ -322,6 +389,21 @@ TEST(PinnedNamespace, refuses_a_file_that_is_there_and_a_folder_that_is_not) {
     EXPECT_EQ(output_of("cat /run/pin"), "precious");
     expect_system_error([] { PinnedNamespace::at("/run/nowhere/pin", NetworkNamespace::create()); },
                         std::errc::no_such_file_or_directory, HasSubstr("/run/nowhere/pin"));
+  });
+}
+
+TEST(PinnedNamespace, takes_the_place_of_one_that_somebody_was_killed_while_making) {
+  with_own_run([] {
+    const auto pin = [](const StepHook& hook) {
+      PinnedNamespace::at("/run/pin", NetworkNamespace::create(), hook).keep();
+    };
+    const pid_t child = stopped_before(1, pin);
+    expect_system_error([&] { pin({}); }, std::errc::file_exists, HasSubstr("/run/pin"));
+    kill_stopped(child);
+    EXPECT_TRUE(std::filesystem::exists("/run/pin"));
+    pin({});
+    EXPECT_NE(identity_at("/run/pin"), std::nullopt);
+    EXPECT_EQ(NetworkNamespace::open("/run/pin").identity(), identity_at("/run/pin"));
   });
 }
 
