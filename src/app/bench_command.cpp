@@ -6,8 +6,10 @@
 #include <cstdio>
 
 #include "culvert/bench/comparison.hpp"
+#include "culvert/bench/report.hpp"
 #include "culvert/bench/result_json.hpp"
 #include "culvert/bench/table.hpp"
+#include "culvert/io/whole_file.hpp"
 #include "terminal.hpp"
 
 namespace culvert {
@@ -41,7 +43,8 @@ BenchCommand::BenchCommand(CLI::App& app) {
 
   show_ = bench_->add_subcommand("show", "Show a result that was kept");
   show_->add_option("FILE", shown_, "what culvert bench --json wrote")->required();
-  show_->footer("Example: culvert bench show main.json");
+  show_->add_option("--report", report_, "as a page with pictures, into a file")->type_name("FILE.html");
+  show_->footer("Example: culvert bench show main.json --report main.html");
 }
 
 int BenchCommand::run() {
@@ -50,9 +53,13 @@ int BenchCommand::run() {
 }
 
 int BenchCommand::show_file() const {
-  std::fputs(
-      to_table(read_result(shown_), {columns_of(STDOUT_FILENO).value_or(80), shows_color(STDOUT_FILENO)}).c_str(),
-      stdout);
+  const BenchResult result = read_result(shown_);
+  if (!report_.empty()) {
+    WholeFile(report_, "writing the report").write(to_page(result));
+    return 0;
+  }
+  const TableStyle style{columns_of(STDOUT_FILENO).value_or(80), shows_color(STDOUT_FILENO)};
+  std::fputs(to_table(result, style).c_str(), stdout);
   return 0;
 }
 

@@ -33,6 +33,7 @@ class BenchCommand {
   bool as_json_ = false;
   CLI::App* show_;
   std::string shown_;
+  std::string report_;
 };
 
 }  // namespace culvert

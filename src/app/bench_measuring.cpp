@@ -13,6 +13,7 @@
 #include "culvert/bench/machine.hpp"
 #include "culvert/bench/measuring_process.hpp"
 #include "culvert/bench/progress.hpp"
+#include "culvert/bench/report.hpp"
 #include "culvert/bench/result_json.hpp"
 #include "culvert/bench/sweep.hpp"
 #include "culvert/bench/table.hpp"
@@ -141,6 +142,7 @@ int BenchMeasuring::run() const {
   const TableStyle style{columns_of(STDOUT_FILENO).value_or(80), shows_color(STDOUT_FILENO)};
   std::fputs(to_table(*result, style).c_str(), stdout);
   if (json) json->write(to_json(*result));
+  if (report) report->write(to_page(*result));
   return 0;
 }
 

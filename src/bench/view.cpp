@@ -184,7 +184,7 @@ class Maker {
     if (!key) return;
     Duel duel{name, kind_of(figure), chooser_.point(*key, BenchMode::Tun, figure),
               chooser_.point(*key, BenchMode::Tap, figure),
-              name + " " + (is_tcp(measure) ? "TCP " : "") + words(measure) + ", " + about(*key, true, true)};
+              name + ": " + (is_tcp(measure) ? "TCP " : "") + words(measure) + ", " + about(*key, true, true)};
     if (duel.tun.cell != nullptr && duel.tap.cell != nullptr) views_.duels.push_back(std::move(duel));
   }
 

@@ -84,7 +84,7 @@ class Show(Files):
 
 class CommandLine(unittest.TestCase):
     def test_is_checked(self):
-        for words in ([], ["show"], ["compare"], ["compare", "a.json"], ["compare", "a", "b", "--threshold", "-1"], ["unknown", "--x"]):
+        for words in (["show"], ["compare"], ["compare", "a.json"], ["compare", "a", "b", "--threshold", "-1"], ["unknown", "--x"]):
             self.assertEqual(WRONG_USAGE, culvert(*words).returncode, words)
         for words in (["--help"], ["compare", "--help"], ["show", "--help"]):
             done = culvert(*words)

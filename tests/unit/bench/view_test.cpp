@@ -69,7 +69,7 @@ TEST(Verdict, compares_what_most_people_run_among_what_both_have) {
   const Views views = views_of(result);
   ASSERT_THAT(views.duels, SizeIs(1));
   EXPECT_EQ(views.duels[0].tun.figure->median(), 100);
-  EXPECT_EQ(views.duels[0].about, "throughput TCP up, chacha20-poly1305, 1280 bytes, 1 stream");
+  EXPECT_EQ(views.duels[0].about, "throughput: TCP up, chacha20-poly1305, 1280 bytes, 1 stream");
 }
 
 TEST(Views, lie_along_the_sizes_of_packets_for_each_cipher) {
