@@ -1,10 +1,12 @@
 // culvert bench: measuring, and telling what came of it.
 #include "bench_measuring.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <random>
 #include <stdexcept>
 
@@ -28,6 +30,14 @@ constexpr int status_usage = 2;
 
 std::string_view name_of(BenchKind kind) {
   return kind == BenchKind::Quick ? "quick" : kind == BenchKind::Full ? "full" : "default";
+}
+
+/// What other programs take away from the measuring; nothing if that is little.
+std::optional<std::string> busyness() {
+  constexpr double load_to_tell = 0.7;
+  double load = 0;
+  if (::getloadavg(&load, 1) != 1 || load < load_to_tell) return std::nullopt;
+  return fmt::format("Other programs were at work when this began (load average {:.1f}).", load);
 }
 
 /// Tells how far it is and how long it will still take, by how long it took so far.
@@ -60,7 +70,7 @@ class ProgressShown {
 
 BenchMeasuring::BenchMeasuring(CLI::App& bench) {
   CLI::Option* const quick = bench.add_flag("--quick", is_quick_, "the main differences only, in under a minute");
-  bench.add_flag("--full", is_full_, "every combination: takes hours")->excludes(quick);
+  bench.add_flag("--full", is_full_, "every combination: takes an hour and a half")->excludes(quick);
   const auto list = [&bench](const std::string& name, auto& values, const std::string& what) {
     bench.add_option(name, values, what)->delimiter(',')->type_name("LIST");
   };
@@ -126,6 +136,7 @@ int BenchMeasuring::run() const {
     std::fprintf(stderr, "culvert: %s\n", error.what());
     return status_usage;
   }
+  const auto busyness_before = busyness();
   int signal = 0;
   std::optional<BenchResult> result = measure(kind, plan, signal);
   if (!result) {
@@ -136,6 +147,7 @@ int BenchMeasuring::run() const {
   auto offloads = std::move(result->machine.offloads);
   result->machine = describe_machine(CULVERT_VERSION);
   result->machine.offloads = std::move(offloads);
+  if (busyness_before) result->notes.push_back(*busyness_before);
   if (rounds_ < rounds_to_trust) {
     result->notes.push_back("Of fewer than five rounds, least and most tell little of the spread.");
   }

@@ -31,6 +31,9 @@ constexpr std::size_t frame_buffer_size = frame_headroom + frame_size_max + limi
 /// After an unexpected error, so that one that stays does not eat a core.
 constexpr auto error_pause = std::chrono::milliseconds(20);
 
+/// Waiting for a descriptor with Asio: epoll_ctl and epoll_wait.
+constexpr std::uint64_t calls_per_wait = 2;
+
 constexpr auto as_value = asio::as_tuple(asio::use_awaitable);
 
 bool is_would_block(const boost::system::error_code& error) {
@@ -121,7 +124,7 @@ asio::awaitable<void> Worker::carry_outbound(std::shared_ptr<Port> port) {
       co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
     }
     if (!port->device) co_return;
-    calls_ += left != Left::More;
+    if (left != Left::More) calls_ += calls_per_wait;
     left = forward_from(*port->device, read_clocks());
     finish_burst();
     if (left == Left::Lost) {
@@ -166,7 +169,7 @@ asio::awaitable<void> Worker::carry_inbound(std::shared_ptr<Port> port) {
     } else {
       const auto [failed] = co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
       if (failed) co_return;
-      ++calls_;
+      calls_ += calls_per_wait;
     }
     if (!port->socket) co_return;
     const Now now = read_clocks();
@@ -316,7 +319,7 @@ asio::awaitable<void> Worker::keep_deadlines(std::shared_ptr<Port> port) {
   for (;;) {
     const auto [failed] = co_await port->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
     if (failed) co_return;
-    calls_ += 2;
+    calls_ += calls_per_wait + 1;
     timer_.acknowledge();
     on_deadline();
   }
