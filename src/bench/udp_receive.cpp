@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 
 constexpr unsigned batch = 64;
 constexpr auto patience = 2s;
+/// While packets come the sink looks for them this often, rather than to be woken by each: whoever hands it a packet,
+/// which may be a tunnel, would pay for that.
+constexpr auto pause = 250us;
 
 /// The longest less the shortest time on the way, by clocks that need not agree: each time is compared with the first.
 class DelaySpread {
@@ -53,17 +56,23 @@ class Counting {
     }
   }
 
-  /// What is there, or comes within load_wait. Whether there was something.
+  /// What is there; when there was nothing the last time, what comes within load_wait. Whether there was something.
   bool receive(int sink) {
     // With MSG_TRUNC lengths are those of the packets, of which only the start is copied.
-    const int count = ::recvmmsg(sink, messages_.data(), batch, MSG_WAITFORONE | MSG_TRUNC, nullptr);
-    if (count < 0) {
-      if (!is_nothing_yet(errno)) throw_refused("cannot receive packets");
-      return false;
-    }
+    const int flags = MSG_TRUNC | (is_idle_ ? MSG_WAITFORONE : MSG_DONTWAIT);
+    const int count = ::recvmmsg(sink, messages_.data(), batch, flags, nullptr);
+    if (count < 0 && !is_nothing_yet(errno)) throw_refused("cannot receive packets");
+    is_idle_ = count <= 0;
     now_ = 0;
-    for (unsigned i = 0; i < static_cast<unsigned>(count); ++i) take(messages_[i].msg_len, packets_[i]);
-    return true;
+    for (unsigned i = 0; i < static_cast<unsigned>(std::max(count, 0)); ++i) take(messages_[i].msg_len, packets_[i]);
+    has_more_ = count == static_cast<int>(batch);
+    return !is_idle_;
+  }
+  /// Lets packets gather, if more are to be expected and all that were there have been taken.
+  void rest() const noexcept {
+    if (is_idle_ || has_more_) return;
+    const LoadTime now = LoadClock::now();
+    sleep_until(now + pause, now);
   }
 
   [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
@@ -100,6 +109,8 @@ class Counting {
   const UdpReceiving& wish_;
   std::vector<Arrivals> flows_;
   std::uint64_t received_ = 0;
+  bool is_idle_ = true;
+  bool has_more_ = false;  ///< perhaps
   DelaySpread spread_;
   std::uint32_t now_ = 0;  ///< of the batch at hand; zero: not read yet
   std::array<LoadPacket, batch> packets_;
@@ -117,12 +128,16 @@ std::uint64_t drops_of(int sink) {
 }  // namespace
 
 UdpReceived receive_udp(int sink, const UdpReceiving& wish, const SenderNews& sender, const std::stop_token& stop) {
+  const PreciseTimers timers;
   Counting counting(wish);
   std::optional<LoadTime> ended, last;
   while (!stop.stop_requested()) {
     const bool has_come = counting.receive(sink);
     const auto sent = sender.sent();
-    if (!sent) continue;
+    if (!sent) {
+      counting.rest();
+      continue;
+    }
     if (counting.received() >= *sent) break;
     const LoadTime now = LoadClock::now();
     if (!ended) ended = now;

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t batch = 64;
 /// Sleeping for less costs more than it leaves to others.
-constexpr auto shortest_pause = 50us;
+constexpr auto shortest_pause = 100us;
 /// What a thread that was not run for a long time makes up for in one go is twice as much as falls due meanwhile.
 constexpr auto longest_gap = 500us;
 /// A flood without time stamps looks at the clock once in so many batches.

@@ -49,7 +49,8 @@ struct UdpOutcome {
   std::uint64_t reordered = 0;   ///< came behind a later one of their flow (RFC 4737)
   std::uint64_t sink_drops = 0;  ///< arrived while the sink's socket was full: the sink was too slow, not the way
   std::chrono::nanoseconds elapsed{0};  ///< from the first to the end of the last sending
-  /// The longest time on the way less the shortest, where packets have time stamps. The ends' clocks need not agree.
+  /// The longest time on the way less the shortest, where packets have time stamps; the sink looks for packets four
+  /// times a millisecond. The ends' clocks need not agree.
   std::chrono::microseconds delay_spread{0};
 
   /// Of what was wanted: what the sender could not get rid of in time counts, too.

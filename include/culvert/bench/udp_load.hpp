@@ -25,7 +25,7 @@ struct UdpSent {
   std::uint64_t wanted = 0, sent = 0;   ///< as in UdpOutcome; of a trial that was stopped, what was due by then
   std::chrono::nanoseconds elapsed{0};  ///< from the first to the end of the last sending
 };
-/// Sends at a constant rate in bursts of at most 64 packets, each of one flow, 50 microseconds apart or more: between
+/// Sends at a constant rate in bursts of at most 64 packets, each of one flow, 100 microseconds apart or more: between
 /// them the thread sleeps. A sender that was kept from sending catches up at no more than twice the rate, and what is
 /// left a twentieth of the duration after its end stays unsent. `flows` are of make_udp_senders, 1 to 64. Throws
 /// std::system_error; with EMSGSIZE when packets are too large for the way.
