@@ -97,8 +97,10 @@ class RunningLoad {
                 .rate = trial.rate,
                 .duration = trial.duration,
                 .has_timestamps = trial.has_timestamps};
-    received_ = in_thread([this] { return receive_udp(sockets_.sink.get(), receiving_, news_, sink_stop_.token()); });
-    sent_ = in_thread([this] { return send_udp(sockets_.flows, sending_, sender_stop_.token()); });
+    received_ = sink_stop_.in_thread(
+        [this](const std::stop_token& stop) { return receive_udp(sockets_.sink.get(), receiving_, news_, stop); });
+    sent_ = sender_stop_.in_thread(
+        [this](const std::stop_token& stop) { return send_udp(sockets_.flows, sending_, stop); });
   }
 
   void stop_sending() noexcept { sender_stop_.stop(); }
@@ -155,8 +157,11 @@ TcpOutcome LocalPath::run(const TcpTrial& trial) {
   StopAtEnd stop;
   for (const auto& way : ways) {
     const TcpStreams& streams = way.second;
-    sinks.push_back(in_thread([&] { return receive_tcp(streams.sinks, trial.warm_up, trial.duration, stop.token()); }));
-    sources.push_back(in_thread([&] { return send_tcp(streams.sources, trial.rate_max, stop.token()); }));
+    sinks.push_back(stop.in_thread([&](const std::stop_token& token) {
+      return receive_tcp(streams.sinks, trial.warm_up, trial.duration, token);
+    }));
+    sources.push_back(
+        stop.in_thread([&](const std::stop_token& token) { return send_tcp(streams.sources, trial.rate_max, token); }));
   }
   TcpOutcome outcome;
   for (std::size_t i = 0; i < ways.size(); ++i) {
@@ -194,8 +199,10 @@ RoundTripOutcome LocalPath::run(const RoundTripTrial& trial) {
   std::future<void> answering;
   std::future<RoundTrips> asking;
   StopAtEnd stop;
-  answering = in_thread([&] { answer_round_trips(sockets.sink.get(), wish.trial, stop.token()); });
-  asking = in_thread([&] { return ask_round_trips(sockets.flows.front().get(), wish, stop.token()); });
+  answering =
+      stop.in_thread([&](const std::stop_token& token) { answer_round_trips(sockets.sink.get(), wish.trial, token); });
+  asking = stop.in_thread(
+      [&](const std::stop_token& token) { return ask_round_trips(sockets.flows.front().get(), wish, token); });
   RoundTrips trips = asking.get();
   if (load) load->stop_sending();
   stop.stop();

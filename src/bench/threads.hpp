@@ -9,6 +9,12 @@
 
 namespace culvert {
 
+/// A thread whose result, or what it threw, is in the future, which joins it when it goes.
+template <class Act>
+[[nodiscard]] auto in_thread(Act&& act) {
+  return std::async(std::launch::async, std::forward<Act>(act));
+}
+
 /// Asks threads to stop when it goes: to be declared after what joins them, so that none is waited for in vain when
 /// something throws.
 class StopAtEnd {
@@ -18,17 +24,17 @@ class StopAtEnd {
   StopAtEnd(const StopAtEnd&) = delete;
   StopAtEnd& operator=(const StopAtEnd&) = delete;
   void stop() noexcept { source_.request_stop(); }
-  [[nodiscard]] std::stop_token token() const noexcept { return source_.get_token(); }
+
+  /// Calls act(token) there. A thread may begin to run only when this object is gone already: it has a token of its
+  /// own.
+  template <class Act>
+  [[nodiscard]] auto in_thread(Act&& act) const {
+    return culvert::in_thread([act = std::forward<Act>(act), token = source_.get_token()] { return act(token); });
+  }
 
  private:
   std::stop_source source_;
 };
-
-/// A thread whose result, or what it threw, is in the future, which joins it when it goes.
-template <class Act>
-[[nodiscard]] auto in_thread(Act&& act) {
-  return std::async(std::launch::async, std::forward<Act>(act));
-}
 
 /// The sum of act(0) … act(count − 1), each called on a thread of its own. Throws what one of them threw, when all have
 /// ended.
