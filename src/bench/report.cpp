@@ -155,7 +155,8 @@ std::string machine_of(const BenchResult& result) {
       "<section>" + element("h2", "How it was measured") +
       element("p", "Median (least–most) of " + std::to_string(result.rounds) +
                        " rounds. tun and tap are even where their spreads overlap. Where the bare uplink "
-                       "is not drawn, a click on its name in the legend draws it.") +
+                       "is not drawn, a click on its name in the legend draws it; its TCP uses the largest "
+                       "packets that it carries.") +
       element("p", limited_note) + element("p", wide_note);
   for (const std::string& note : result.notes) html += element("p", "Note: " + note);
   html += "</section>\n<section>" + element("h2", "The machine") + "<div class=\"table\"><table><tbody>\n";

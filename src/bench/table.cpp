@@ -134,7 +134,9 @@ std::string notes_of(const BenchResult& result, const Views& views, std::size_t 
     }
   }
   std::string text = wrapped("Median (least–most) of " + std::to_string(result.rounds) +
-                                 " rounds; tun and tap are even where their spreads overlap.",
+                                 " rounds; tun and tap are even where their spreads overlap. TCP on the bare uplink "
+                                 "uses the largest packets that "
+                                 "it carries.",
                              width);
   if (is_limited) text += wrapped(limited_note, width, "  ");
   if (is_wide) text += wrapped(wide_note, width, "  ");

@@ -48,11 +48,12 @@ class Chooser {
     key.mode = mode;
     const Cell* cell = nullptr;
     if (mode == BenchMode::Uplink) {
-      const auto found = std::ranges::find_if(result_.cells, [&](const Cell& other) {
-        return other.key.mode == mode && other.key.measure == key.measure && other.key.packet_size == key.packet_size &&
-               other.key.streams == key.streams;
-      });
-      if (found != result_.cells.end()) cell = &*found;
+      for (const Cell& other : result_.cells) {
+        if (other.key.mode != mode || other.key.measure != key.measure || other.key.streams != key.streams) continue;
+        const bool is_same_size = other.key.packet_size == key.packet_size;
+        // Its TCP may use the largest packets that it carries, whatever the tunnels' MTU.
+        if (is_same_size || (is_tcp(key.measure) && cell == nullptr)) cell = &other;
+      }
     } else if (const auto found = by_key_.find(key); found != by_key_.end()) {
       cell = found->second;
     }
@@ -99,6 +100,7 @@ struct Row {
   std::string label;
   CellKey key;
   std::string figure;
+  double factor = 1;  ///< that numbers are multiplied by
 };
 
 std::string bytes(std::uint32_t size) {
@@ -161,7 +163,7 @@ class Maker {
     duel("packet rate", Measure::RateWithoutLoss, "rate");
     duel("latency", Measure::RoundTripIdle, "p50");
     duel("CPU", Measure::TcpUp, "cpu_per_gib");
-    topic("Throughput", "TCP was not measured.", [&] { throughput(); });
+    topic("Throughput", "Neither TCP nor UDP's highest rates were measured.", [&] { throughput(); });
     topic("Packet rate", "The highest rates without loss were not searched.", [&] { rate(); });
     topic("Latency", "Round trips were not measured.", [&] { latency(); });
     topic("Processor time", "The engines' processor time was not measured: that needs both ends at hand.",
@@ -198,15 +200,27 @@ class Maker {
     }
     for (const Row& row : rows) {
       std::vector<ViewPoint> points;
-      for (const BenchMode mode : view.columns) points.push_back(chooser_.point(row.key, mode, row.figure));
+      for (const BenchMode mode : view.columns) {
+        points.push_back(scaled(chooser_.point(row.key, mode, row.figure), row.factor));
+      }
       view.rows.push_back(row.label);
       view.points.push_back(std::move(points));
     }
     if (!view.columns.empty()) views_.views.push_back(std::move(view));
   }
 
+  ViewPoint scaled(ViewPoint point, double factor) {
+    if (point.figure == nullptr || factor == 1) return point;
+    Figure figure = *point.figure;
+    for (double& round : figure.rounds) round *= factor;
+    views_.derived.push_back(std::move(figure));
+    point.figure = &views_.derived.back();
+    return point;
+  }
+
   /// Along the sizes of packets, one view for each cipher that has some.
-  void by_size(const std::string& name, Measure measure, const char* figure) {
+  /// `as_bits`: packets a second as the bits of their IP packets.
+  void by_size(const std::string& name, Measure measure, const char* figure, bool as_bits = false) {
     const auto base = chooser_.usual(measure, figure);
     if (!base) return;
     for (const std::string& cipher : ciphers(*base, figure)) {
@@ -215,7 +229,7 @@ class Maker {
       std::vector<Row> rows;
       for (const std::uint32_t size : sizes(key, figure)) {
         key.packet_size = size;
-        rows.push_back({std::to_string(size), key, figure});
+        rows.push_back({std::to_string(size), key, figure, as_bits ? size * 8.0 : 1.0});
       }
       if (rows.size() < 2) continue;
       View view;
@@ -223,7 +237,9 @@ class Maker {
       view.title = name + " by packet size";
       view.about = about(key, true, false);
       view.shape = View::Shape::Lines;
-      view.kind = kind_of(figure);
+      view.kind = kind_of(as_bits ? "throughput" : figure);
+      // From 64 to 8920 bytes it grows by two orders of magnitude.
+      view.is_logarithmic = as_bits;
       view.row_name = "packet size, bytes";
       add(std::move(view), rows);
     }
@@ -248,8 +264,9 @@ class Maker {
   }
 
   void throughput() {
-    by_cipher("Throughput", Measure::TcpUp, "throughput", true);
-    by_size("Throughput", Measure::TcpUp, "throughput");
+    by_size("Throughput of UDP without loss", Measure::RateWithoutLoss, "rate", true);
+    by_cipher("Throughput of TCP", Measure::TcpUp, "throughput", true);
+    by_size("Throughput of TCP", Measure::TcpUp, "throughput");
     const auto base = chooser_.usual(Measure::TcpUp, "throughput");
     if (!base) return;
     std::vector<Row> rows;
@@ -269,8 +286,8 @@ class Maker {
     }
     if (rows.size() < 2) return;
     View view;
-    view.id = "throughput-by-direction";
-    view.title = "Throughput by direction and number of streams";
+    view.id = "throughput-of-tcp-by-direction";
+    view.title = "Throughput of TCP by direction and number of streams";
     view.about = about(*base, true, true, false);
     view.kind = kind_of("throughput");
     view.row_name = "direction, streams";
@@ -362,7 +379,7 @@ class Maker {
       }
       View view;
       view.id = std::string("offloads-") + figure;
-      view.title = is_tcp(measure) ? "Throughput by offloads" : "Packet rate without loss by offloads";
+      view.title = is_tcp(measure) ? "Throughput of TCP by offloads" : "Packet rate without loss by offloads";
       view.about = about(*base, true, true);
       view.kind = kind_of(figure);
       view.row_name = "offloads";
@@ -430,8 +447,8 @@ Scale View::scale() const {
       most = std::max(most, point.figure->median());
     }
   }
-  // Where numbers are orders of magnitude apart the small ones keep their digits.
-  return scale_for(is_logarithmic ? least : most, kind.unit);
+  // Round trips are orders of magnitude apart, and the short ones keep their digits.
+  return scale_for(kind.unit == "us" ? least : most, kind.unit);
 }
 
 bool Duel::is_even() const {

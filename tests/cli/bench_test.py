@@ -72,7 +72,7 @@ class Show(Files):
         self.assertRegex(tap, r"^tap +[0-9.]+ \([0-9.]+–[0-9.]+\) Gbit/s ")
         self.assertEqual([], [line for line in done.stdout.splitlines() if len(line) > 80])
         self.assertNotIn("\x1b", done.stdout)
-        for word in ("Throughput by packet size", "by offloads", "Round-trip times", "per GiB", "kernel: Linux 6.1", "not measured, two processors"):
+        for word in ("Throughput of TCP by packet size", "by offloads", "Round-trip times", "per GiB", "kernel: Linux 6.1", "not measured, two processors"):
             self.assertIn(word, "\n".join(rest))
 
     def test_refuses_what_is_no_result(self):

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,11 +62,16 @@ struct MissingTopic {
   std::string why;
 };
 
-/// What a result shows. It points into the result, which outlives it.
+/// What a result shows. It points into the result, which outlives it, and into itself: it may be moved, not copied.
 struct Views {
+  Views() = default;
+  Views(Views&&) = default;
+  Views& operator=(Views&&) = default;
+
   std::vector<Duel> duels;  ///< throughput, packet rate, round trip, processor time; those that both modes have
   std::vector<View> views;  ///< in the order in which they are shown; each has a point at least
   std::vector<MissingTopic> missing;
+  std::list<Figure> derived;  ///< what is computed from the result's figures
 };
 
 [[nodiscard]] Views views_of(const BenchResult& result);

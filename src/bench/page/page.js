@@ -33,18 +33,20 @@ const whiskers = {
       chart.getDatasetMeta(index).data.forEach((element, row) => {
         const point = dataset.points[row];
         if (!point) return;
+        // Whiskers at one place of a line would hide each other.
+        const x = element.x + (isLine ? 3 * (index - 1) : 0);
         const cap = Math.min(4, (element.width || 8) / 2);
         const top = scale.getPixelForValue(point.most);
         const bottom = Math.min(scale.getPixelForValue(point.least), chart.chartArea.bottom);
         context.beginPath();
-        context.moveTo(element.x, top);
-        context.lineTo(element.x, bottom);
+        context.moveTo(x, top);
+        context.lineTo(x, bottom);
         for (const end of [top, bottom]) {
-          context.moveTo(element.x - cap, end);
-          context.lineTo(element.x + cap, end);
+          context.moveTo(x - cap, end);
+          context.lineTo(x + cap, end);
         }
         context.stroke();
-        context.fillText(point.signs, element.x, top - 2);
+        context.fillText(point.signs, x, top - 2);
       });
     });
     context.restore();

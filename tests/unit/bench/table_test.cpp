@@ -84,7 +84,7 @@ TEST(Table, has_no_line_beyond_its_width) {
 
 TEST(Table, puts_modes_beside_each_other) {
   const std::string text = to_table(usual_result());
-  EXPECT_THAT(text, HasSubstr("Throughput by packet size, Gbit/s\nchacha20-poly1305, 1 stream\n"
+  EXPECT_THAT(text, HasSubstr("Throughput of TCP by packet size, Gbit/s\nchacha20-poly1305, 1 stream\n"
                               "packet size, bytes  tun               tap               tap+bridge        uplink\n"
                               "64                  9.42 (9.23–9.70)  8.48 (8.31–8.73)  7.54 (7.39–7.76)  28.3\n"));
 }
@@ -113,7 +113,7 @@ TEST(Table, says_what_is_missing_and_why) {
 
 TEST(Table, has_colour_only_where_it_is_wanted) {
   EXPECT_THAT(to_table(usual_result()), Not(HasSubstr("\x1b")));
-  EXPECT_THAT(to_table(usual_result(), {80, true}), HasSubstr("\x1b[1mThroughput by packet size, Gbit/s\x1b[0m\n"));
+  EXPECT_THAT(to_table(usual_result(), {80, true}), HasSubstr("\x1b[1mThroughput of TCP by packet size, Gbit/s\x1b[0m\n"));
 }
 
 TEST(Table, shows_nothing_of_a_file_that_steers_a_terminal) {

@@ -81,18 +81,41 @@ TEST(Views, lie_along_the_sizes_of_packets_for_each_cipher) {
       throughput(key(BenchMode::Tun, Measure::TcpUp, 1420, "aes-256-gcm"), {5}),
   });
   const Views views = views_of(result);
-  const View* const view = find(views, "throughput-by-size-chacha20-poly1305");
+  const View* const view = find(views, "throughput-of-tcp-by-size-chacha20-poly1305");
   ASSERT_NE(view, nullptr);
-  EXPECT_EQ(find(views, "throughput-by-size-aes-256-gcm"), nullptr) << "a size alone is no line";
+  EXPECT_EQ(find(views, "throughput-of-tcp-by-size-aes-256-gcm"), nullptr) << "a size alone is no line";
   EXPECT_THAT(view->rows, ElementsAre("64", "1420"));
   EXPECT_THAT(view->columns, ElementsAre(BenchMode::Tun, BenchMode::Tap, BenchMode::Uplink));
   EXPECT_EQ(view->points[0][0].figure->median(), 1);
   EXPECT_EQ(view->points[0][2].figure->median(), 9);
   EXPECT_EQ(view->points[1][0].figure->median(), 3);
   EXPECT_EQ(view->points[1][1].figure, nullptr) << "was not measured";
-  const View* const ciphers = find(views, "throughput-by-cipher");
+  const View* const ciphers = find(views, "throughput-of-tcp-by-cipher");
   ASSERT_NE(ciphers, nullptr);
   EXPECT_THAT(ciphers->rows, ElementsAre("chacha20-poly1305"));
+}
+
+TEST(Views, tell_packets_without_loss_as_throughput) {
+  const BenchResult result =
+      result_of({cell(key(BenchMode::Tap, Measure::RateWithoutLoss, 64), {{"rate", {{1000, 2000}}}}),
+                 cell(key(BenchMode::Tap, Measure::RateWithoutLoss, 1000), {{"rate", {{1000}}}})});
+  const Views views = views_of(result);
+  const View* const view = find(views, "throughput-of-udp-without-loss-by-size-chacha20-poly1305");
+  ASSERT_NE(view, nullptr);
+  EXPECT_EQ(view->kind.unit, "bit/s");
+  EXPECT_THAT(view->points[0][0].figure->rounds, ElementsAre(512'000, 1'024'000));
+  EXPECT_THAT(view->points[1][0].figure->rounds, ElementsAre(8'000'000));
+}
+
+TEST(Views, set_the_uplinks_tcp_beside_that_of_any_size) {
+  const BenchResult result =
+      result_of({throughput(key(BenchMode::Tun, Measure::TcpUp, 1420), {1}),
+                 throughput(key(BenchMode::Uplink, Measure::TcpUp, 9000), {9}),
+                 cell(key(BenchMode::Tun, Measure::RateWithoutLoss, 64), {{"rate", {{1}}}}),
+                 cell(key(BenchMode::Uplink, Measure::RateWithoutLoss, 128), {{"rate", {{9}}}})});
+  const Views views = views_of(result);
+  EXPECT_THAT(find(views, "throughput-of-tcp-by-cipher")->columns, ElementsAre(BenchMode::Tun, BenchMode::Uplink));
+  EXPECT_THAT(find(views, "packet-rate-without-loss-by-cipher")->columns, ElementsAre(BenchMode::Tun));
 }
 
 TEST(Views, put_no_cipher_first_and_the_usual_one_next) {
@@ -102,8 +125,9 @@ TEST(Views, put_no_cipher_first_and_the_usual_one_next) {
   }
   const BenchResult result = result_of(std::move(cells));
   const Views views = views_of(result);
-  ASSERT_NE(find(views, "throughput-by-cipher"), nullptr);
-  EXPECT_THAT(find(views, "throughput-by-cipher")->rows, ElementsAre("none", "chacha20-poly1305", "aes-256-gcm"));
+  ASSERT_NE(find(views, "throughput-of-tcp-by-cipher"), nullptr);
+  EXPECT_THAT(find(views, "throughput-of-tcp-by-cipher")->rows,
+              ElementsAre("none", "chacha20-poly1305", "aes-256-gcm"));
 }
 
 TEST(Views, climb_the_ladder_where_it_was_measured) {
@@ -131,9 +155,9 @@ TEST(Views, tell_streams_queues_and_directions_apart) {
   }
   const BenchResult result = result_of(std::move(cells));
   const Views views = views_of(result);
-  ASSERT_NE(find(views, "throughput-by-direction"), nullptr);
+  ASSERT_NE(find(views, "throughput-of-tcp-by-direction"), nullptr);
   EXPECT_THAT(
-      find(views, "throughput-by-direction")->rows,
+      find(views, "throughput-of-tcp-by-direction")->rows,
       ElementsAre("up, 1 stream", "down, 1 stream", "up, 4 streams", "down, 4 streams", "up, 1 stream, 2 queues",
                   "down, 1 stream, 2 queues", "up, 4 streams, 2 queues", "down, 4 streams, 2 queues"));
 }
