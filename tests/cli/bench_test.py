@@ -82,6 +82,19 @@ class Show(Files):
         self.assertIn(path, done.stderr)
 
 
+    def test_writes_a_page_or_nothing(self):
+        source = self.file("a.json", canned_result.result())
+        page = self.folder / "a.html"
+        done = culvert("show", source, "--report", page)
+        self.assertEqual((DONE, "", ""), (done.returncode, done.stdout, done.stderr))
+        self.assertTrue(page.read_text(encoding="utf-8").endswith("</html>\n"))
+        for path, why in (("/dev/full", "No space left"), (self.folder / "none" / "a.html", "No such file"), (self.folder, "Is a directory")):
+            done = culvert("show", source, "--report", path)
+            self.assertEqual((FAILED, ""), (done.returncode, done.stdout))
+            self.assertIn(f"writing the report to {path}: {why}", done.stderr)
+        self.assertEqual({"a.json", "a.html"}, set(os.listdir(self.folder)))
+
+
 class CommandLine(unittest.TestCase):
     def test_is_checked(self):
         for words in (["show"], ["compare"], ["compare", "a.json"], ["compare", "a", "b", "--threshold", "-1"], ["unknown", "--x"]):

@@ -6,7 +6,9 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fstream>
+#include <iterator>
 #include <limits>
+#include <set>
 
 #include "results.hpp"
 #include "support/temporary_directory.hpp"
@@ -163,6 +165,39 @@ TEST(ResultJson, repeats_no_line_feed_of_a_file_in_its_message) {
   const std::string message = refusal_of(with("/cells/0/drops/evil\nline", "-1"));
   EXPECT_THAT(message, HasSubstr("evil?line"));
   EXPECT_THAT(message, Not(HasSubstr("\n")));
+}
+
+/// The names of all fields of all objects in it.
+void collect_names(const boost::json::value& value, std::set<std::string>& names) {
+  if (value.is_array()) {
+    for (const auto& element : value.get_array()) collect_names(element, names);
+  } else if (value.is_object()) {
+    for (const auto& [name, element] : value.get_object()) {
+      names.insert(name);
+      collect_names(element, names);
+    }
+  }
+}
+
+TEST(ResultJson, has_no_field_or_word_that_its_document_does_not_explain) {
+  std::ifstream file(CULVERT_SOURCE_DIR "/docs/bench.md");
+  const std::string document{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  BenchResult result = full_result();
+  for (Cell& cell : result.cells) cell.drops.clear();
+  std::set<std::string> words;
+  collect_names(boost::json::parse(to_json(result)), words);
+  for (const Cell& cell : result.cells) {
+    words.emplace(to_string(cell.key.mode));
+    words.emplace(to_string(cell.key.measure));
+    words.emplace(to_string(cell.key.offloads));
+  }
+  EXPECT_GT(words.size(), 50U);
+  for (const std::string& word : words) {
+    // `name` and `value` stand together.
+    EXPECT_TRUE(document.find("`" + word + "`") != std::string::npos ||
+                document.find('"' + word + '"') != std::string::npos)
+        << word;
+  }
 }
 
 TEST(ResultJson, is_read_from_a_file) {
