@@ -83,7 +83,7 @@ class Inside {
     parent.send(kind_device, "", tun.descriptors());
   }
 
-  [[nodiscard]] std::string make_surroundings() const {
+  [[nodiscard]] std::string make_surroundings() {
     step("keep mounts apart");
     keep_mounts_to_oneself();
     // With them the command could lead the tunnel elsewhere.
@@ -92,11 +92,14 @@ class Inside {
     mount_own_proc();
     mount_own_sys();
     step("set DNS");
-    return confine_resolver(config_.dns);
+    resolver_.emplace(config_.dns);
+    share_mounts_with_namespaces_within();
+    return resolver_->resolv_conf();
   }
 
-  int wait_and_run(const Channel& parent) const {
-    std::array<pollfd, 2> ready{{{parent.fd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}}};
+  int wait_and_run(const Channel& parent) {
+    const SideJob keep_files{resolver_->files().fd(), [this] { resolver_->files().attend(); }};
+    std::array<pollfd, 3> ready{{{parent.fd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}, {keep_files.fd, POLLIN, 0}}};
     for (;;) {
       if (::poll(ready.data(), ready.size(), -1) < 0 && errno != EINTR) {
         throw std::system_error(errno, std::system_category(), "waiting to begin");
@@ -104,6 +107,7 @@ class Inside {
       while (const auto signal = signals_.take()) {
         if (is_end(signal->number)) return 128 + signal->number;
       }
+      if (ready[2].revents != 0) keep_files.attend();
       if (ready[0].revents == 0) continue;
       const auto message = parent.receive();
       if (!message) return UnsharedChild::status_failed;
@@ -112,7 +116,7 @@ class Inside {
       if (message->kind == kind_go) break;
     }
     step("start the command");
-    return supervise(parent, signals_, command_, options_.before_exec);
+    return supervise(parent, signals_, command_, options_.before_exec, keep_files);
   }
 
   Config& config_;
@@ -120,6 +124,7 @@ class Inside {
   const std::vector<std::string>& command_;
   const BehindTunnelOptions& options_;
   HeldSignals& signals_;
+  std::optional<ConfinedResolver> resolver_;
 };
 
 /// What this process does beside it.

@@ -14,7 +14,8 @@ namespace culvert {
 
 namespace {
 
-constexpr const char* resolv_conf = "/etc/resolv.conf";
+constexpr const char* run_folder = "/run";
+constexpr const char* resolv_conf_file = "/etc/resolv.conf";
 constexpr const char* nsswitch_conf = "/etc/nsswitch.conf";
 constexpr std::size_t file_size_max = 64 << 10;
 
@@ -40,7 +41,7 @@ std::string resolv_conf_of(const std::vector<std::string>& dns) {
 }
 
 std::string present_resolv_conf() {
-  return text_of(resolv_conf).value_or("");
+  return text_of(resolv_conf_file).value_or("");
 }
 
 bool asks_only_this_host(std::string_view text) {
@@ -83,18 +84,18 @@ const std::vector<std::string>& sockets_of_resolvers() {
   return sockets;
 }
 
-std::string confine_resolver(const std::vector<std::string>& dns) {
+ConfinedResolver::ConfinedResolver(const std::vector<std::string>& dns) {
   // Before it is hidden: it may be a link to what systemd-resolved writes.
-  const auto before = text_of(resolv_conf);
+  const auto before = text_of(resolv_conf_file);
   std::vector<std::string> folders = folders_of_resolvers();
   // Were it a mount alone, whoever removes the folder outside would end that.
   folders.emplace_back("/run/wireguard");
-  empty_folders("/run", folders);
-  if (const auto nsswitch = text_of(nsswitch_conf)) put_over(nsswitch_conf, nsswitch_with_dns_alone(*nsswitch));
-  if (dns.empty() && (!before || text_of(resolv_conf) == before)) return before.value_or("");
-  const std::string text = dns.empty() ? *before : resolv_conf_of(dns);
-  put_over(resolv_conf, text);
-  return text;
+  empty_folders(run_folder, folders);
+  files_.make_room_in(run_folder);
+  if (const auto nsswitch = text_of(nsswitch_conf)) files_.put_over(nsswitch_conf, nsswitch_with_dns_alone(*nsswitch));
+  resolv_conf_ = dns.empty() ? before.value_or("") : resolv_conf_of(dns);
+  if (dns.empty() && (!before || text_of(resolv_conf_file) == before)) return;
+  files_.put_over(resolv_conf_file, resolv_conf_);
 }
 
 }  // namespace culvert

@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "culvert/io/record_folder.hpp"
-#include "culvert/io/unique_fd.hpp"
+#include "places.hpp"
 
 namespace culvert {
 
@@ -36,31 +36,6 @@ bool exists(const std::string& path) {
 bool is_folder(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-/// Where symbolic links lead from `path`, also when there is nothing.
-std::string end_of_links(std::string path) {
-  for (unsigned steps = 0; steps < 40; ++steps) {
-    std::string target(PATH_MAX, '\0');
-    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
-    if (size < 0) break;
-    target.resize(static_cast<std::size_t>(size));
-    path = target.starts_with('/') ? target : folder_of(path) + "/" + target;
-  }
-  return path;
-}
-
-void make_file(const std::string& path, const std::string& text) {
-  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!file.is_open() || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    fail("writing " + path);
-  }
-  ::fchmod(file.get(), 0644);
 }
 
 /// An empty folder in memory, at the place of one that is not needed for a moment.
@@ -121,18 +96,54 @@ void follow_link_inside(const std::string& top, const std::string& folder) {
   }
 }
 
-void make_place_for(const std::string& path) {
-  if (exists(path)) return;
-  make_folder_of_links(folder_of(path));
-  // What was there may be a link that leads nowhere.
-  ::unlink(path.c_str());
-  make_file(path, "");
+}  // namespace
+
+std::vector<std::string> links_from(std::string path) {
+  std::vector<std::string> all{path};
+  for (unsigned steps = 0; steps < 40; ++steps) {
+    std::string target(PATH_MAX, '\0');
+    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+    if (size < 0) break;
+    target.resize(static_cast<std::size_t>(size));
+    path = target.starts_with('/') ? target : folder_of(path) + "/" + target;
+    all.push_back(path);
+  }
+  return all;
 }
 
-}  // namespace
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+UniqueFd make_file(const std::string& path, const std::string& text) {
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!file.is_open() || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    fail("writing " + path);
+  }
+  ::fchmod(file.get(), 0644);
+  return file;
+}
+
+std::string make_place_for(const std::string& path) {
+  std::string target = links_from(path).back();
+  // A link out of a folder that is gone cannot be followed; the file takes the link's place.
+  if (!is_folder(folder_of(target))) target = path;
+  if (exists(target)) return target;
+  make_folder_of_links(folder_of(target));
+  // What was there may be a link that leads nowhere.
+  ::unlink(target.c_str());
+  (void)make_file(target, "");
+  return target;
+}
 
 void keep_mounts_to_oneself() {
   mount_or_fail(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr, "keeping mounts to this process");
+}
+
+void share_mounts_with_namespaces_within() {
+  mount_or_fail(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr,
+                "letting mounts arrive in namespaces made from here");
 }
 
 bool mount_own_proc() noexcept {
@@ -166,13 +177,10 @@ bool hide_folder(const std::string& folder) {
 }
 
 void put_over(const std::string& path, const std::string& text) {
-  std::string target = end_of_links(path);
-  // A link out of a folder that is gone cannot be followed; the file takes the link's place.
-  if (!is_folder(folder_of(target))) target = path;
-  make_place_for(target);
+  const std::string target = make_place_for(path);
   const Workbench workbench(target);
   const std::string made = workbench.path() + "/file";
-  make_file(made, text);
+  (void)make_file(made, text);
   mount_or_fail(made.c_str(), target, nullptr, MS_BIND, nullptr, "putting another file over " + path);
   mount_or_fail(nullptr, target, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | plain, nullptr, "protecting " + path);
 }

@@ -55,7 +55,8 @@ int number_in(const std::string& text) {
 
 class Program {
  public:
-  Program(const Channel& parent, HeldSignals& signals) : parent_(parent), signals_(signals) {}
+  Program(const Channel& parent, HeldSignals& signals, const SideJob& side_job)
+      : parent_(parent), signals_(signals), side_job_(side_job) {}
 
   int run(const std::vector<std::string>& argv, const std::function<void()>& before_exec) {
     if (const int error = start(argv, before_exec); error != 0) {
@@ -63,11 +64,12 @@ class Program {
       parent_.send(kind_ended, std::to_string(status) + " cannot run '" + argv.front() + "': " + std::strerror(error));
       return status;
     }
-    std::array<pollfd, 2> ready{{{signals_.fd(), POLLIN, 0}, {parent_.fd(), POLLIN, 0}}};
+    std::array<pollfd, 3> ready{{{signals_.fd(), POLLIN, 0}, {parent_.fd(), POLLIN, 0}, {side_job_.fd, POLLIN, 0}}};
     while (!status_) {
       if (::poll(ready.data(), ready.size(), -1) < 0 && errno != EINTR) fail("waiting for a program");
       if (ready[0].revents != 0) take_signals();
       if (ready[1].revents != 0 && !status_) obey();
+      if (ready[2].revents != 0) side_job_.attend();
     }
     parent_.send(kind_ended, std::to_string(*status_));
     return *status_;
@@ -124,6 +126,7 @@ class Program {
 
   const Channel& parent_;
   HeldSignals& signals_;
+  const SideJob& side_job_;
   pid_t pid_ = -1;
   std::optional<int> status_;
 };
@@ -137,9 +140,9 @@ void watch(int epoll, int fd) {
 }  // namespace
 
 int supervise(const Channel& parent, HeldSignals& signals, const std::vector<std::string>& argv,
-              const std::function<void()>& before_exec) {
+              const std::function<void()>& before_exec, const SideJob& side_job) {
   signals.add_child_signal();
-  return Program(parent, signals).run(argv, before_exec);
+  return Program(parent, signals, side_job).run(argv, before_exec);
 }
 
 int handed_on(const ChannelMessage& message) noexcept {

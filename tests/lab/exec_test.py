@@ -162,6 +162,34 @@ class Scene(Scenario):
         tunnels = json.loads(run(*self.a.inside(culvert_binary(), "show", "--json"), check=False).stdout)
         return [tunnel for tunnel in tunnels if tunnel["name"].startswith("exec-")]
 
+    def assert_keeps_its_files(self, words):
+        """Of what `words` make of a command, while the host's are replaced in every way."""
+        self.a.interface_lines = ["DNS = 10.9.0.53"]
+        etc, seen = self.lab.folder / "etc", self.lab.folder / "seen"
+        for folder in (etc, seen):
+            folder.mkdir()
+        seen.chmod(0o777)
+        for name in ("passwd", "group", "nsswitch.conf"):
+            shutil.copy(f"/etc/{name}", etc)
+        (etc / "resolv.conf").write_text("nameserver 10.0.0.2\n", encoding="ascii")
+        look = f"while :; do cat /etc/resolv.conf /etc/nsswitch.conf /etc/other 2>&1 > {seen}/new; mv {seen}/new {seen}/now; sleep 0.02; done"
+        process = self.host_a.start("unshare", "--mount", "sh", "-c", f"mount --bind {etc} /etc && exec \"$@\"", "sh",
+                                    *self.a.become(), *words("sh", "-c", look))
+
+        def reads_own():
+            text = (seen / "now").read_text(encoding="utf-8") if (seen / "now").exists() else ""
+            return "nameserver 10.9.0.53" in text and "10.0.0." not in text and "hosts: files dns\n" in text and "myhostname" not in text
+        wait_until(reads_own, what="the command")
+        changes = ["echo nameserver 10.0.0.2 > new; mv new resolv.conf", "echo hosts: files myhostname > new; mv new nsswitch.conf",
+                   "mkdir -p far; echo nameserver 10.0.0.3 > far/real; ln -sf far/real new; mv -T new resolv.conf",
+                   "echo nameserver 10.0.0.2 > far/new; mv far/new far/real", "rm resolv.conf; sleep 0.1; echo nameserver 10.0.0.2 > resolv.conf"]
+        for number, change in enumerate(3 * changes):
+            mark = f"after change {number}"
+            run("sh", "-c", f"cd {etc} && {{ {change}; }} && echo {mark} > other")
+            wait_until(lambda mark=mark: mark in (seen / "now").read_text(encoding="utf-8"), what="the command to look again")
+            wait_until(reads_own, what=f"the command to read its own files {mark}: {change}")
+        process.end(signal.SIGTERM)
+
     def marker_leaks(self, *command, marker, **options):
         """Whether `marker` is seen in the clear on host-a's links while a command runs, and what the command did."""
         with Capture(self.host_a, "uplink", [marker], keep=False) as capture:
@@ -310,6 +338,9 @@ class Command:
             self.assertEqual(0, done.returncode, (change, done.stderr))
             self.assertEqual(["nameserver 10.9.0.53", "here"], done.stdout.splitlines()[1:], change)
             self.assertIn("verified from inside", done.stderr)
+
+    def test_keeps_its_files_when_others_replace_those_of_the_host_meanwhile(self):
+        self.assert_keeps_its_files(lambda *command: self.a.words(*command))
 
     def test_finds_names_through_the_tunnel_and_asks_nobody_else(self):
         self.a.interface_lines = [f"DNS = {ABROAD[0]}"]

@@ -545,6 +545,9 @@ class BehindTunnel(Scene):
             self.assertNotIn(process.wait(60), (0, 125), process.output)
         self.assert_undone()
 
+    def test_keeps_its_files_when_others_replace_those_of_the_host_meanwhile(self):
+        self.assert_keeps_its_files(lambda *command: [*self.a.words()[:1], "sandbox", "--tunnel", self.a.config_path, "--", *command])
+
     def test_signals_and_kills_end_it_with_all_that_it_had(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
             process = self.sandbox("--", "sh", "-c", "echo up; exec sleep 1000")

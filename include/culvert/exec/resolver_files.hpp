@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "culvert/unshare/stand_ins.hpp"
+
 namespace culvert {
 
 /// resolv.conf(5) with the servers and the search domains of a file's DNS lines.
@@ -24,7 +26,20 @@ namespace culvert {
 [[nodiscard]] const std::vector<std::string>& sockets_of_resolvers();
 
 /// In a mount namespace of the caller's own: hides what could ask for names outside, and puts the file's DNS in
-/// force; without any, resolv.conf stays. Returns what resolv.conf reads as. Throws std::system_error.
-std::string confine_resolver(const std::vector<std::string>& dns);
+/// force; without any, resolv.conf stays.
+class ConfinedResolver {
+ public:
+  /// Throws std::system_error.
+  explicit ConfinedResolver(const std::vector<std::string>& dns);
+
+  /// What resolv.conf reads as.
+  [[nodiscard]] const std::string& resolv_conf() const noexcept { return resolv_conf_; }
+  /// To be attended to, should others replace these files.
+  [[nodiscard]] StandIns& files() noexcept { return files_; }
+
+ private:
+  StandIns files_;
+  std::string resolv_conf_;
+};
 
 }  // namespace culvert

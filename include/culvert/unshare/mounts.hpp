@@ -12,6 +12,10 @@ namespace culvert {
 /// To be called first: what is mounted here from now on is seen here alone. What others mount still arrives.
 void keep_mounts_to_oneself();
 
+/// To be called last: what is mounted here from now on is seen in mount namespaces made from this one, too, unless they
+/// refuse.
+void share_mounts_with_namespaces_within();
+
 /// /proc shows the processes of the caller's PID namespace. False where the kernel does not allow that, as in a
 /// container that hides parts of /proc; all is as before then.
 bool mount_own_proc() noexcept;

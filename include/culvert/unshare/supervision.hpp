@@ -17,13 +17,19 @@ namespace culvert {
 inline constexpr int status_not_runnable = 126;
 inline constexpr int status_not_found = 127;
 
+/// What the child's half does beside: attend() whenever `fd` is readable.
+struct SideJob {
+  int fd = -1;
+  std::function<void()> attend;
+};
+
 /// The child's half. Starts `argv` (found as execvp(3) does) with the signals of before `signals`, in the process group
 /// of all, and stays until it has ended: hands signals on to it, from the parent and those that came here; reaps
 /// whatever ends in the PID namespace. Returns its status as a shell has it, which the parent learns, too; the process
 /// is to end then, and with it, as process 1 of its PID namespace, all that the program left behind.
 /// `before_exec` is called in the program's process at last.
 [[nodiscard]] int supervise(const Channel& parent, HeldSignals& signals, const std::vector<std::string>& argv,
-                            const std::function<void()>& before_exec = {});
+                            const std::function<void()>& before_exec = {}, const SideJob& side_job = {});
 
 /// The number of the signal that the parent's half hands on with a message before there is a program; 0 for a message
 /// of another kind.
