@@ -120,6 +120,7 @@ class Run {
     tunnel_.emplace(io_, std::move(config_), setup_.name(), setup_.setup());
     control_.emplace(io_, tunnel_->device(), setup_.name());
     control_->on_reload = [this](const ReloadRequest& request) { return reload(request); };
+    control_->on_bench = [this](PublicKey peer) { return tunnel_->ask_for_bench(peer); };
     run_beside(io_, [this] { setup_.finish_up(tunnel_->config()); });
     is_up_ = true;
     guard_rules();

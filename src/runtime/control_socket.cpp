@@ -85,6 +85,13 @@ class Request {
   std::size_t read_ = 0;
 };
 
+std::optional<PublicKey> read_public_key(std::string_view line) {
+  constexpr std::string_view key = "public_key=";
+  std::array<std::byte, key_size> bytes;
+  if (!line.starts_with(key) || !key_from_hex(line.substr(key.size()), bytes)) return std::nullopt;
+  return PublicKey(bytes);
+}
+
 bool can_be_found(const std::string& network_namespace) noexcept {
   try {
     (void)NetworkNamespace::open(network_namespace);
@@ -231,11 +238,12 @@ asio::awaitable<void> ControlSocket::serve(std::shared_ptr<stream_protocol::sock
       if (!stopped) client->close(stopped);
     });
   };
-  enum class Reading { Operation, Get, Set, Reload } reading = Reading::Operation;
+  enum class Reading { Operation, Get, Set, Reload, Bench } reading = Reading::Operation;
   Request request;
   Answer answer(*client, expect_progress);
   UapiReader change;
   ReloadRequest reload;
+  std::optional<PublicKey> measured;
   UapiError error = UapiError::None;
 
   const auto make_change = [&]() -> int {
@@ -253,6 +261,8 @@ asio::awaitable<void> ControlSocket::serve(std::shared_ptr<stream_protocol::sock
           reading = Reading::Set;
         } else if (*line == "culvert_reload=1") {
           reading = Reading::Reload;
+        } else if (*line == "culvert_bench=1") {
+          reading = Reading::Bench;
         } else if (!line->empty()) {
           co_return;
         }
@@ -266,6 +276,16 @@ asio::awaitable<void> ControlSocket::serve(std::shared_ptr<stream_protocol::sock
         timer.cancel();
         if (!co_await answer_reload(reload, answer)) co_return;
         reload = {};
+      } else if (reading == Reading::Bench) {
+        if (!line->empty()) {
+          measured = read_public_key(*line);
+          if (!measured) co_return;
+          continue;
+        }
+        reading = Reading::Operation;
+        timer.cancel();
+        if (!co_await answer_bench(measured, answer)) co_return;
+        measured.reset();
       } else if (reading == Reading::Get) {
         if (!line->empty()) co_return;
         reading = Reading::Operation;
@@ -310,6 +330,28 @@ asio::awaitable<bool> ControlSocket::answer_reload(const ReloadRequest& request,
   }
   if (!result.error.empty()) answer.append("culvert_error={}\n", result.error.substr(0, line_size_max));
   answer.append("errno={}\n\n", result.error.empty() ? 0 : EINVAL);
+  co_return co_await answer.send();
+}
+
+asio::awaitable<bool> ControlSocket::answer_bench(const std::optional<PublicKey>& peer, Answer& answer) {
+  if (!on_bench || !peer) {
+    answer.append("culvert_error={}\nerrno={}\n\n", peer ? "this tunnel is not run from a file" : "no peer was named",
+                  peer ? EOPNOTSUPP : EINVAL);
+    co_return co_await answer.send();
+  }
+  const BenchReply reply = co_await on_bench(*peer);
+  if (reply.granted) {
+    const BenchAnswer& granted = *reply.granted;
+    answer.append_key("culvert_bench_token", granted.token.bytes());
+    answer.append("culvert_bench_port={}\nculvert_bench_mtu={}\nculvert_bench_seconds={}\nculvert_bench_rate={}\n",
+                  granted.port, granted.mtu, granted.seconds, granted.rate);
+    for (const Address& address : {granted.v4, granted.v6}) {
+      if (!address.is_unspecified()) answer.append("culvert_bench_address={}\n", address.to_string());
+    }
+  } else {
+    answer.append("culvert_error={}\n", reply.error.substr(0, line_size_max));
+  }
+  answer.append("errno={}\n\n", reply.granted ? 0 : EINVAL);
   co_return co_await answer.send();
 }
 

@@ -52,11 +52,14 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
               config_.firewall_mark.value_or(0), config_.offloads.udp, workers_of(config_)),
       tun_(setup_.obtain ? setup_.obtain() : set_up_device(name_, config_, device_namespace_, setup_)),
       endpoints_(io, device_),
+      bench_host_(io, device_),
+      question_(io, device_),
       device_retry_(io) {
   device_.on_event = [this](const Event& event) { on_event(event); };
   device_.on_device_lost = [this] { restore_tun(); };
   label(config_);
   device_.engine()->set_mode(config_.mode);
+  offer_bench();
   // Neither port nor mark changes, so nothing can be refused.
   (void)device_.apply(change_of(config_));
   warn_if_insecure(config_);
@@ -77,9 +80,17 @@ void Tunnel::label(const Config& config) {
   device_.labels = {};
   device_.labels.device_namespace = config.device_namespace;
   device_.labels.socket_namespace = config.socket_namespace;
+  std::unordered_map<PublicKey, std::uint64_t> bench_rates;
   for (const PeerConfig& peer : config.peers) {
     if (!peer.name.empty()) device_.labels.peers[peer.public_key] = peer.name;
+    if (peer.bench_rate) bench_rates.emplace(peer.public_key, *peer.bench_rate);
   }
+  bench_host_.allow(std::move(bench_rates));
+}
+
+void Tunnel::offer_bench() {
+  const auto engine = device_.engine();
+  engine->set_features(Features(engine->features().bits() | Features{Feature::Bench}.bits()));
 }
 
 void Tunnel::follow(const Config& before, const Config& now) {
@@ -178,9 +189,11 @@ void Tunnel::on_event(const Event& event) {
       what = "probes come back no more, the loop is gone: frames pass again";
       break;
     case EventKind::RouteWanted:
-    case EventKind::BenchAsked:
-    case EventKind::BenchAnswered:
       return;
+    case EventKind::BenchAsked:
+      return bench_host_.asked(event.peer, tun_ ? &*tun_ : nullptr);
+    case EventKind::BenchAnswered:
+      return question_.answered();
     case EventKind::CipherMismatch:
       if (state.mismatch_log.allow(read_clocks().time)) {
         spdlog::warn(

@@ -17,6 +17,7 @@
 
 #include "culvert/io/unique_fd.hpp"
 #include "culvert/runtime/control_folders.hpp"
+#include "culvert/runtime/bench_question.hpp"
 #include "culvert/runtime/device.hpp"
 
 namespace culvert {
@@ -36,7 +37,7 @@ struct ReloadAnswer {
 /// Serves WireGuard's cross-platform configuration protocol on FOLDER/NAME.sock, mode 0600: get=1 and set=1, any number
 /// of them on one connection. A set is one transaction: it is read to its end and checked before any of it is made.
 /// What get answers has keys of our own, prefixed culvert_, that `wg` passes over. A third
-/// operation, culvert_reload=1, is ours. A client that is slow, silent or
+/// and a fourth operation, culvert_reload=1 and culvert_bench=1, are ours. A client that is slow, silent or
 /// talks nonsense holds up only itself: of more than clients_max the one that has been silent for longest is closed,
 /// and so is one that has not asked or not read for `patience`. Lives on the io_context's thread.
 class ControlSocket {
@@ -59,6 +60,10 @@ class ControlSocket {
   /// What culvert_reload=1 does; refused when not set. The request outlives the answer.
   std::function<boost::asio::awaitable<ReloadAnswer>(const ReloadRequest&)> on_reload;
 
+  /// What culvert_bench=1 does, which asks the peer with this key whether it lets this end measure the tunnel; refused
+  /// when not set.
+  std::function<boost::asio::awaitable<BenchReply>(PublicKey)> on_bench;
+
   /// Calls `removed` once when the socket file is removed or replaced. Throws std::system_error.
   void watch_file(std::function<void()> removed);
 
@@ -69,6 +74,7 @@ class ControlSocket {
   boost::asio::awaitable<bool> answer_get(Answer& answer);
   void begin_get(Answer& answer);
   bool tell_peer(PeerId id, Answer& answer);
+  boost::asio::awaitable<bool> answer_bench(const std::optional<PublicKey>& peer, Answer& answer);
   boost::asio::awaitable<bool> answer_reload(const ReloadRequest& request, Answer& answer);
   boost::asio::awaitable<void> follow_file(std::function<void()> removed);
 

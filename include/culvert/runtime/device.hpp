@@ -74,6 +74,9 @@ class Device {
   /// std::system_error.
   void carry(TunDevice* tun, std::optional<std::uint32_t> mtu = std::nullopt);
 
+  /// After something was asked of the engine that is due at once.
+  void settings_changed() { worker_.settings_changed(); }
+
   /// For as long as the result lives no packet is decided about.
   [[nodiscard]] SharedEngine::Turn engine() noexcept { return engine_.take(); }
   [[nodiscard]] const UdpSocketPair& sockets() const noexcept { return sockets_.front(); }

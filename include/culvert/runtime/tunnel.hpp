@@ -1,6 +1,7 @@
 // One tunnel: device, sockets, engine and worker, from a config file to its undoing.
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
@@ -10,6 +11,8 @@
 #include "culvert/config/config_file.hpp"
 #include "culvert/io/tun_device.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/bench_host.hpp"
+#include "culvert/runtime/bench_question.hpp"
 #include "culvert/runtime/device.hpp"
 #include "culvert/runtime/device_setup.hpp"
 #include "culvert/runtime/peer_endpoints.hpp"
@@ -31,6 +34,9 @@ class Tunnel {
   [[nodiscard]] const Config& config() const noexcept { return config_; }
   [[nodiscard]] Device& device() noexcept { return device_; }
 
+  /// Whether a peer lets this end measure the tunnel. The tunnel outlives the answer, or the io_context has stopped.
+  [[nodiscard]] boost::asio::awaitable<BenchReply> ask_for_bench(PublicKey peer) { return question_.ask(peer); }
+
   /// Puts keys, port, mark and peers of `wanted` in force between two packets, or nothing of it and returns why. Peers
   /// that stay keep their sessions; their endpoint changes only if the file's differs from that of config().
   [[nodiscard]] Result<void> apply(const Config& wanted);
@@ -49,6 +55,7 @@ class Tunnel {
 
   void follow(const Config& before, const Config& now);
   void label(const Config& config);
+  void offer_bench();
   void on_event(const Event& event);
   void restore_tun();
 
@@ -59,6 +66,8 @@ class Tunnel {
   Device device_;
   std::optional<TunDevice> tun_;
   PeerEndpoints endpoints_;
+  BenchHost bench_host_;
+  BenchQuestion question_;
   boost::asio::steady_timer device_retry_;
   std::unordered_map<PublicKey, PeerState> peers_;
   LogLimit event_log_;

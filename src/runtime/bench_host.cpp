@@ -1,0 +1,249 @@
+// Being measured by a peer.
+#include "culvert/runtime/bench_host.hpp"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "culvert/io/clock.hpp"
+#include "culvert/io/netlink.hpp"
+#include "culvert/io/socket_address.hpp"
+#include "culvert/runtime/bench_interface.hpp"
+#include "culvert/runtime/bench_order.hpp"
+
+namespace culvert {
+namespace asio = boost::asio;
+namespace {
+
+/// Longer than the longest sweep.
+constexpr std::uint16_t seconds_max = 15 * 60;
+
+[[noreturn]] void refuse(const char* what) {
+  throw std::system_error(errno, std::system_category(), what);
+}
+
+/// On a port that the kernel chooses, for either family, on the interface alone.
+UniqueFd listen_on(const BenchInterface& interface, bool has_v6, std::uint16_t& port) {
+  UniqueFd listener(::socket(has_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int off = 0;
+  if (!listener.is_open() ||
+      ::setsockopt(listener.get(), SOL_SOCKET, SO_BINDTODEVICE, interface.name.data(),
+                   static_cast<socklen_t>(interface.name.size())) != 0 ||
+      (has_v6 && ::setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
+      ::listen(listener.get(), 16) != 0) {
+    refuse("listening on the device");
+  }
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) refuse("listening");
+  port = from_socket_address(address, size).value().port;
+  return listener;
+}
+
+/// One end of a pipe from which `order` can be read.
+UniqueFd pipe_with(const BenchOrder& order) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) refuse("making a pipe");
+  UniqueFd reading(ends[0]);
+  const UniqueFd writing(ends[1]);
+  // A pipe holds more than that.
+  if (::write(writing.get(), &order, sizeof order) != static_cast<ssize_t>(sizeof order)) refuse("writing to a pipe");
+  return reading;
+}
+
+/// A copy beyond the descriptors that the process is to have.
+UniqueFd moved_up(const UniqueFd& fd) {
+  UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, bench_order_fd + 1));
+  if (!copy.is_open()) refuse("duplicating a descriptor");
+  return copy;
+}
+
+/// This program once more. Between the two there is no code of ours: other threads may hold any lock.
+pid_t spawn(const UniqueFd& listener, const UniqueFd& order) {
+  const UniqueFd high_listener = moved_up(listener);
+  const UniqueFd high_order = moved_up(order);
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t none;
+  sigset_t ignored;
+  sigemptyset(&none);
+  sigemptyset(&ignored);
+  sigaddset(&ignored, SIGPIPE);
+  int failed = ::posix_spawn_file_actions_init(&actions);
+  if (failed == 0) failed = ::posix_spawnattr_init(&attributes);
+  if (failed == 0) failed = ::posix_spawn_file_actions_adddup2(&actions, high_listener.get(), bench_listener_fd);
+  if (failed == 0) failed = ::posix_spawn_file_actions_adddup2(&actions, high_order.get(), bench_order_fd);
+  if (failed == 0) failed = ::posix_spawnattr_setsigmask(&attributes, &none);
+  if (failed == 0) failed = ::posix_spawnattr_setsigdefault(&attributes, &ignored);
+  if (failed == 0) failed = ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  std::string program = "culvert";
+  std::string command = bench_command_word;
+  std::array<char*, 3> arguments{program.data(), command.data(), nullptr};
+  std::array<char*, 1> environment{nullptr};
+  pid_t pid = -1;
+  if (failed == 0) {
+    failed = ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environment.data());
+  }
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::posix_spawnattr_destroy(&attributes);
+  if (failed != 0) throw std::system_error(failed, std::system_category(), "starting a process to be measured against");
+  return pid;
+}
+
+BenchAnswer copy_of(const BenchAnswer& answer) {
+  BenchAnswer copy;
+  copy.number = answer.number;
+  copy.verdict = answer.verdict;
+  copy.port = answer.port;
+  copy.mtu = answer.mtu;
+  copy.seconds = answer.seconds;
+  copy.rate = answer.rate;
+  copy.token = answer.token.clone();
+  copy.v4 = answer.v4;
+  copy.v6 = answer.v6;
+  return copy;
+}
+
+}  // namespace
+
+/// The process, until its end was noticed.
+struct BenchHost::Serving {
+  Serving(asio::io_context& io, pid_t process) : pid(process), ended(io) {
+    const long fd = ::syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0) refuse("watching a process");
+    ended.assign(static_cast<int>(fd));
+  }
+  ~Serving() {
+    if (pid < 0) return;
+    ::kill(pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  Serving(const Serving&) = delete;
+  Serving& operator=(const Serving&) = delete;
+
+  pid_t pid;
+  asio::posix::stream_descriptor ended;
+  PublicKey peer;
+  BenchAnswer answer;
+};
+
+BenchHost::~BenchHost() {
+  end();
+}
+
+void BenchHost::end() noexcept {
+  if (!serving_) return;
+  boost::system::error_code ignored;
+  serving_->ended.close(ignored);
+  serving_.reset();
+}
+
+void BenchHost::allow(std::unordered_map<PublicKey, std::uint64_t> rates) {
+  rates_ = std::move(rates);
+  if (!serving_) return;
+  const auto rate = rates_.find(serving_->peer);
+  if (rate == rates_.end() || rate->second != serving_->answer.rate) end();
+}
+
+void BenchHost::asked(PeerId id, const TunDevice* tun) {
+  std::optional<BenchNumber> number;
+  PublicKey key;
+  {
+    const auto engine = device_.engine();
+    const Peer* peer = engine->find_peer(id);
+    if (!peer) return;
+    key = peer->public_key();
+    number = engine->take_bench_request(id);
+  }
+  if (!number) return;
+  BenchAnswer answer = decide(key, *number, tun);
+  device_.engine()->answer_bench(id, std::move(answer), read_clocks());
+  device_.settings_changed();
+}
+
+BenchAnswer BenchHost::decide(const PublicKey& peer, const BenchNumber& number, const TunDevice* tun) {
+  BenchAnswer answer;
+  answer.number = number;
+  const auto rate = rates_.find(peer);
+  std::string why;
+  if (rate == rates_.end()) {
+    answer.verdict = BenchVerdict::NotAllowed;
+    why = "AllowBench does not allow it";
+  } else if (serving_ && serving_->peer == peer && serving_->answer.number == number) {
+    // The first answer was lost.
+    return copy_of(serving_->answer);
+  } else if (serving_) {
+    answer.verdict = BenchVerdict::Busy;
+    why = "peer " + device_.labels.of(serving_->peer) + " runs one";
+  } else {
+    try {
+      if (!tun) throw std::runtime_error("there is no device at present");
+      answer = begin(peer, rate->second, *tun);
+      answer.number = number;
+      if (serving_) serving_->answer = copy_of(answer);
+      if (!serving_) why = tun->name() + " has no address, nor has a bridge that it is a port of";
+    } catch (const std::exception& error) {
+      answer.verdict = BenchVerdict::Failed;
+      why = error.what();
+    }
+  }
+  if (why.empty()) {
+    spdlog::info("peer {}: begins a benchmark", device_.labels.of(peer));
+  } else if (log_.allow(read_clocks().time)) {
+    spdlog::warn("peer {}: wants to run a benchmark, and may not: {}", device_.labels.of(peer), why);
+  }
+  return answer;
+}
+
+BenchAnswer BenchHost::begin(const PublicKey& peer, std::uint64_t rate, const TunDevice& tun) {
+  BenchAnswer answer;
+  auto where = tun.network_namespace();
+  if (!where) throw std::runtime_error("the device is gone");
+  const ScopedNamespace inside(NetworkNamespace::adopt(std::move(*where)));
+  Netlink netlink;
+  const BenchInterface interface = find_bench_interface(netlink, tun.name());
+  answer.v4 = interface.v4;
+  answer.v6 = interface.v6;
+  if (answer.v4.is_unspecified() && answer.v6.is_unspecified()) {
+    answer.verdict = BenchVerdict::NoAddress;
+    return answer;
+  }
+  const UniqueFd listener = listen_on(interface, !answer.v6.is_unspecified(), answer.port);
+  answer.verdict = BenchVerdict::Granted;
+  answer.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(interface.mtu, 65535));
+  answer.seconds = seconds_max;
+  answer.rate = rate;
+  SystemRandom().fill(answer.token.writable_bytes());
+
+  BenchOrder order;
+  copy_bytes(answer.token.bytes(), order.token);
+  order.rate = rate;
+  order.seconds = seconds_max;
+  order.daemon = ::getpid();
+  interface.name.copy(order.device.data(), order.device.size() - 1);
+  const UniqueFd reading = pipe_with(order);
+  wipe(order.token);
+  serving_ = std::make_shared<Serving>(io_, spawn(listener, reading));
+  serving_->peer = peer;
+  const auto on_end = [this, serving = std::weak_ptr(serving_)](boost::system::error_code failed) {
+    const auto ended = serving.lock();
+    if (failed || !ended || ended != serving_) return;
+    spdlog::info("peer {}: its benchmark has ended", device_.labels.of(ended->peer));
+    serving_.reset();
+  };
+  serving_->ended.async_wait(asio::posix::stream_descriptor::wait_read, on_end);
+  return answer;
+}
+
+}  // namespace culvert
