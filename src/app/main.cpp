@@ -13,7 +13,9 @@
 #include "bridge_commands.hpp"
 #include "commands.hpp"
 #include "core_dumps.hpp"
+#include "culvert/bench/bench_server.hpp"
 #include "culvert/crypto/initialize.hpp"
+#include "culvert/runtime/bench_order.hpp"
 #include "culvert/runtime/log.hpp"
 #include "exec_command.hpp"
 #include "link_commands.hpp"
@@ -89,6 +91,9 @@ int run_program(int argc, char** argv) {
   auto* genpsk = app.add_subcommand("genpsk", "Print a new preshared key");
   genpsk->footer("Example: umask 077; culvert genpsk > preshared.key");
 
+  // Started by a daemon, for a peer that measures the tunnel.
+  auto* serve = app.add_subcommand(bench_command_word, "")->group("");
+
   ExecCommand exec(app);
   BridgeCommands bridge(app);
   NetnsCommands netns(app);
@@ -135,6 +140,7 @@ int run_program(int argc, char** argv) {
   if (*genkey) return genkey_command();
   if (*genpsk) return genpsk_command();
   if (*pubkey) return pubkey_command();
+  if (*serve) return serve_bench();
   return bare_command(device, foreground);
 }
 

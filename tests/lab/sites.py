@@ -35,6 +35,7 @@ class Peer:
     keepalive: int = None
     preshared_key: str = None
     name: str = None
+    allow_bench: str = None
 
 
 @dataclasses.dataclass
@@ -83,6 +84,7 @@ class Site:
         for peer in self.peers:
             lines += ["", "[Peer]", f"PublicKey = {peer.public_key}", f"AllowedIPs = {', '.join(peer.allowed_ips)}"]
             lines += [f"Name = {peer.name}"] if peer.name and wg_quick else []
+            lines += [f"AllowBench = {peer.allow_bench}"] if peer.allow_bench and wg_quick else []
             lines += [f"PresharedKey = {peer.preshared_key}"] if peer.preshared_key else []
             lines += [f"Endpoint = {peer.endpoint}"] if peer.endpoint else []
             lines += [f"PersistentKeepalive = {peer.keepalive}"] if peer.keepalive else []

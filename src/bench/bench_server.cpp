@@ -1,0 +1,275 @@
+// Serving one benchmark of one peer.
+#include "culvert/bench/bench_server.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "culvert/base/printable.hpp"
+#include "culvert/io/socket_address.hpp"
+#include "culvert/runtime/bench_order.hpp"
+#include "culvert/runtime/log.hpp"
+#include "far_role.hpp"
+#include "refused.hpp"
+#include "role_channel.hpp"
+
+namespace culvert {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using Kind = RoleMessage::Kind;
+
+/// For a connection, for its token, and between two things to do.
+constexpr auto idle_max = 30s;
+constexpr auto token_patience = 5s;
+constexpr std::size_t candidates_max = 8;
+constexpr uid_t nobody = 65534;
+
+BenchOrder read_order() {
+  const UniqueFd order_fd(bench_order_fd);
+  BenchOrder order;
+  if (::read(order_fd.get(), &order, sizeof order) != static_cast<ssize_t>(sizeof order)) {
+    throw std::runtime_error(std::string(bench_command_word) + " is for culvert itself: see culvert bench --help");
+  }
+  order.device.back() = '\0';
+  return order;
+}
+
+/// Of all rights only that to large socket buffers is left, which belongs to CAP_NET_ADMIN.
+void drop_rights() {
+  constexpr std::uint32_t kept = 1U << CAP_NET_ADMIN;
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+  // In a user namespace that does not know this number it stays who it is.
+  if (::geteuid() == 0) {
+    if (::setgroups(0, nullptr) == 0 && ::setresgid(nobody, nobody, nobody) == 0) {
+      [[maybe_unused]] const int refused = ::setresuid(nobody, nobody, nobody);
+    }
+  }
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) throw_refused("looking at rights");
+  const std::uint32_t permitted = sets[0].permitted & kept;
+  sets = {};
+  sets[0].permitted = sets[0].effective = permitted;
+  if (::syscall(SYS_capset, &header, sets.data()) != 0) throw_refused("giving rights up");
+}
+
+/// Another user number takes the wish to die with the parent away, so this comes last.
+void die_with(pid_t daemon) {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) throw_refused("binding its life to the daemon's");
+  if (::getppid() != daemon) throw std::runtime_error("the daemon is gone");
+}
+
+/// A connection that has not brought the whole token yet.
+struct Candidate {
+  UniqueFd connection;
+  Clock::time_point until;
+  std::array<std::byte, key_size> token{};
+  std::size_t size = 0;
+};
+
+enum class Look { Waits, Right, Wrong };
+
+Look look_at(Candidate& candidate, const BenchToken& token) {
+  const ByteSpan rest = ByteSpan(candidate.token).subspan(candidate.size);
+  const ssize_t got = ::recv(candidate.connection.get(), rest.data(), rest.size(), MSG_DONTWAIT);
+  if (got < 0 && is_nothing_yet(errno)) return Clock::now() > candidate.until ? Look::Wrong : Look::Waits;
+  if (got <= 0) return Look::Wrong;
+  candidate.size += static_cast<std::size_t>(got);
+  if (candidate.size < candidate.token.size()) return Look::Waits;
+  const bool is_right = equal_in_constant_time(candidate.token, token.bytes());
+  wipe(candidate.token);
+  return is_right ? Look::Right : Look::Wrong;
+}
+
+/// The connection that begins with the token; others are closed.
+UniqueFd admit(const UniqueFd& listener, const BenchToken& token) {
+  std::vector<Candidate> candidates;
+  const auto until = Clock::now() + idle_max;
+  while (Clock::now() < until) {
+    std::vector<pollfd> entries{{.fd = listener.get(), .events = POLLIN, .revents = 0}};
+    for (const Candidate& candidate : candidates) {
+      entries.push_back({.fd = candidate.connection.get(), .events = POLLIN, .revents = 0});
+    }
+    if (::poll(entries.data(), entries.size(), 250) < 0 && errno != EINTR) throw_refused("waiting for a connection");
+    for (std::size_t i = candidates.size(); i-- > 0;) {
+      const Look look = look_at(candidates[i], token);
+      if (look == Look::Right) return std::move(candidates[i].connection);
+      if (look == Look::Wrong) candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    if ((entries[0].revents & POLLIN) == 0) continue;
+    UniqueFd connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!connection.is_open()) continue;
+    // Whoever has waited for longest without the token makes room.
+    if (candidates.size() == candidates_max) candidates.erase(candidates.begin());
+    candidates.push_back({std::move(connection), Clock::now() + token_patience, {}, 0});
+  }
+  throw std::runtime_error("nobody came with the token");
+}
+
+Address unmapped(const Address& address) {
+  static const Prefix mapped = *Prefix::parse("::ffff:0:0/96");
+  if (address.is_v4() || !mapped.contains(address)) return address;
+  return Address::from_bytes(Family::V4, address.bytes().subspan(12));
+}
+
+template <class Name>
+Address address_of(int socket, const Name& name) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (name(socket, reinterpret_cast<sockaddr*>(&storage), &size) != 0) throw_refused("reading an address");
+  const auto endpoint = from_socket_address(storage, size);
+  if (!endpoint) throw std::runtime_error("a connection of an unknown family");
+  return unmapped(endpoint->address);
+}
+
+bool is_sender(FarRole role) {
+  return role == FarRole::TcpSend || role == FarRole::UdpSend;
+}
+bool is_receiver(FarRole role) {
+  return role == FarRole::TcpReceive || role == FarRole::UdpReceive;
+}
+
+class Session {
+ public:
+  Session(UniqueFd connection, const BenchOrder& order)
+      : until_(Clock::now() + std::chrono::seconds(order.seconds)), channel_(std::move(connection)) {
+    place_.here = {address_of(channel_.fd(), ::getsockname), order.device.data()};
+    place_.near_end = address_of(channel_.fd(), ::getpeername);
+    place_.rate_limit = order.rate;
+    if (!ended_.is_open()) throw_refused("making an event");
+  }
+
+  void live() {
+    RoleMessage ready;
+    ready.kind = Kind::Ready;
+    channel_.send(ready);
+    auto idle_until = Clock::now() + idle_max;
+    for (;;) {
+      wait();
+      while (const auto message = channel_.receive(0ms)) {
+        take(*message);
+        idle_until = Clock::now() + idle_max;
+      }
+      if (!report()) return;
+      if (!roles_.empty()) idle_until = Clock::now() + idle_max;
+      if (Clock::now() > idle_until) return end("nothing was asked for half a minute");
+      if (Clock::now() > until_) return end("its time is over");
+    }
+  }
+
+ private:
+  void wait() {
+    std::array<pollfd, 2> entries{
+        {{.fd = channel_.fd(), .events = POLLIN, .revents = 0}, {.fd = ended_.get(), .events = POLLIN, .revents = 0}}};
+    if (::poll(entries.data(), entries.size(), 500) < 0 && errno != EINTR) throw_refused("waiting");
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t nothing = ::read(ended_.get(), &count, sizeof count);
+  }
+
+  void take(const RoleMessage& message) {
+    const auto same = std::ranges::find(roles_, message.role, [](const auto& running) { return running->role(); });
+    if (message.kind == Kind::Stop) {
+      if (same != roles_.end()) (*same)->stop(message.numbers[0]);
+      return;
+    }
+    if (message.kind != Kind::Start) throw std::runtime_error("the near end says what is for the far end");
+    RoleMessage answer;
+    answer.kind = Kind::Started;
+    answer.role = message.role;
+    // Two of a direction would share the limit.
+    const bool is_taken = std::ranges::any_of(roles_, [&](const auto& running) {
+      return running->role() == message.role || (is_sender(running->role()) && is_sender(message.role)) ||
+             (is_receiver(running->role()) && is_receiver(message.role));
+    });
+    try {
+      if (is_taken) throw std::runtime_error("a trial of that direction is under way");
+      const auto on_end = [fd = ended_.get()] {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const ssize_t told = ::write(fd, &one, sizeof one);
+      };
+      roles_.push_back(std::make_unique<RunningRole>(message, place_, on_end));
+      answer.port = roles_.back()->port();
+    } catch (const std::exception& error) {
+      answer.kind = Kind::Failed;
+      answer.text = printable(error.what());
+    }
+    channel_.send(answer);
+  }
+
+  /// False when that was the end.
+  bool report() {
+    for (std::size_t i = roles_.size(); i-- > 0;) {
+      RunningRole& role = *roles_[i];
+      if (!role.has_ended()) {
+        if (role.is_overdue()) role.stop(0);
+        continue;
+      }
+      if (role.has_exceeded_limit()) {
+        end("it sends more than AllowBench allows here");
+        return false;
+      }
+      channel_.send(role.outcome());
+      roles_.erase(roles_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    return true;
+  }
+
+  void end(const std::string& why) {
+    spdlog::warn("benchmark of a peer: {}", why);
+    RoleMessage message;
+    message.kind = Kind::Ended;
+    message.text = why;
+    channel_.send(message);
+  }
+
+  Clock::time_point until_;
+  RoleChannel channel_;
+  UniqueFd ended_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  FarPlace place_;
+  std::vector<std::unique_ptr<RunningRole>> roles_;
+};
+
+}  // namespace
+
+int serve_bench() {
+  BenchOrder order = read_order();
+  const BenchToken token{KeyView(order.token)};
+  wipe(order.token);
+  ::signal(SIGPIPE, SIG_IGN);
+  drop_rights();
+  die_with(order.daemon);
+  std::optional<UniqueFd> listener{bench_listener_fd};
+  UniqueFd connection = admit(*listener, token);
+  listener.reset();
+  Session session(std::move(connection), order);
+  try {
+    session.live();
+  } catch (const std::exception& error) {
+    // The other end went away, which is how a benchmark ends.
+    spdlog::debug("benchmark of a peer: {}", printable(error.what()));
+  }
+  return 0;
+}
+
+}  // namespace culvert
