@@ -23,6 +23,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t file_max = std::size_t{64} << 20;
+/// Nothing that is measured comes near it, and sums of such numbers stay finite.
+constexpr double number_max = 1e18;
 
 // To JSON.
 
@@ -127,7 +129,7 @@ class Place {
   [[nodiscard]] double number() const {
     if (!value_->is_number()) refuse("is no number");
     const auto number = value_->to_number<double>();
-    if (!std::isfinite(number)) refuse("is too large");
+    if (!(std::abs(number) <= number_max)) refuse("is too large");
     return number;
   }
   template <class Number>

@@ -156,6 +156,12 @@ TEST(ResultJson, refuses_what_is_not_its_own_and_says_where) {
               HasSubstr("cells[0].figures.throughput.rounds[0]: is no number"));
 }
 
+TEST(ResultJson, refuses_numbers_whose_sum_may_be_infinite) {
+  EXPECT_THAT(refusal_of(with("/seconds", "2e18")), HasSubstr("seconds: is too large"));
+  EXPECT_THAT(refusal_of(with("/cells/0/figures/throughput/rounds", "[-2e18]")), HasSubstr("is too large"));
+  EXPECT_EQ(refusal_of(with("/cells/0/figures/throughput/rounds", "[1e18, -1e18]")), "taken");
+}
+
 TEST(ResultJson, refuses_a_cell_that_is_there_twice) {
   const Cell once = cell(key(BenchMode::Tun, Measure::TcpUp), {{"throughput", {{1}}}});
   EXPECT_THAT(refusal_of(to_json(result_of({once, once}))), HasSubstr("cells: has the same cell twice"));
