@@ -17,12 +17,15 @@ class Chromium:
     """One browser with one page; with `with`. Ends its own processes, whatever happens."""
 
     def __enter__(self):
+        program = shutil.which("chromium")
+        if not program:
+            raise FileNotFoundError("there is no chromium; deploy/install-dependencies test installs it")
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_browser, self._out = os.pipe()
         self._in, from_browser = os.pipe()
         # The protocol is spoken on descriptors 3 and 4.
         self._process = subprocess.Popen(
-            ["sh", "-c", 'exec "$0" "$@" 3<&' + str(to_browser) + " 4>&" + str(from_browser), shutil.which("chromium"), "--headless",
+            ["sh", "-c", 'exec "$0" "$@" 3<&' + str(to_browser) + " 4>&" + str(from_browser), program, "--headless",
              "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe",
              "--no-first-run", "--disable-background-networking", "--user-data-dir=" + self._folder.name, "about:blank"],
             pass_fds=(to_browser, from_browser), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
