@@ -147,6 +147,11 @@ int BenchMeasuring::run() const {
   auto offloads = std::move(result->machine.offloads);
   result->machine = describe_machine(CULVERT_VERSION);
   result->machine.offloads = std::move(offloads);
+  if (::geteuid() != 0) {
+    result->notes.push_back(
+        "As an ordinary user's, sockets have buffers no larger than net.core.rmem_max, so that less passes without "
+        "loss.");
+  }
   if (busyness_before) result->notes.push_back(*busyness_before);
   if (rounds_ < rounds_to_trust) {
     result->notes.push_back("Of fewer than five rounds, least and most tell little of the spread.");
