@@ -14,6 +14,7 @@
 #include "culvert/bench/bench_lab.hpp"
 #include "culvert/bench/machine.hpp"
 #include "culvert/bench/measuring_process.hpp"
+#include "culvert/bench/peer_tunnel.hpp"
 #include "culvert/bench/progress.hpp"
 #include "culvert/bench/report.hpp"
 #include "culvert/bench/result_json.hpp"
@@ -69,6 +70,12 @@ class ProgressShown {
 }  // namespace
 
 BenchMeasuring::BenchMeasuring(CLI::App& bench) {
+  bench
+      .add_option("PEER", peer_,
+                  "Through the tunnel to this peer, which must allow it (AllowBench), instead of in a lab: its Name, "
+                  "public key, endpoint or an address")
+      ->type_name("");
+  bench.add_option("--tunnel", tunnel_, "which tunnel, when the peer is in several")->type_name("NAME");
   CLI::Option* const quick = bench.add_flag("--quick", is_quick_, "the main differences only, in under a minute");
   bench.add_flag("--full", is_full_, "every combination: takes an hour and a half")->excludes(quick);
   const auto list = [&bench](const std::string& name, auto& values, const std::string& what) {
@@ -106,31 +113,32 @@ BenchWish BenchMeasuring::wish() const {
   return wish;
 }
 
-std::optional<BenchResult> BenchMeasuring::measure(BenchKind kind, const std::vector<BenchStage>& plan,
+std::optional<BenchResult> BenchMeasuring::measure(const BenchWish& wish, const std::vector<BenchStage>& plan,
                                                    int& signal) const {
   SweepSettings settings;
   settings.rounds = rounds_;
-  settings.times = trial_times_of(kind);
+  settings.times = trial_times_of(wish.kind);
   settings.seed = seed_ ? *seed_ : std::random_device{}();
-  const auto in_lab = [&](const OnSweepProgress& tell) {
+  const bool with_lab = peer_.empty();
+  const auto measuring = [&](const OnSweepProgress& tell) {
+    if (!with_lab) return measure_peer(peer_, tunnel_, wish, settings, tell);
     BenchLab lab;
     const auto open = [&lab](const Arrangement& arrangement) { return lab.open(arrangement); };
     return sweep(open, plan, settings, tell);
   };
   ProgressShown progress;
   return measure_in_child(
-      true, in_lab, [&progress](const SweepProgress& news) { progress.show(news); }, signal);
+      with_lab, measuring, [&progress](const SweepProgress& news) { progress.show(news); }, signal);
 }
 
 int BenchMeasuring::run() const {
   std::optional<WholeFile> json, report;
   if (!json_.empty()) json.emplace(json_, "writing the result");
   if (!report_.empty()) report.emplace(report_, "writing the report");
-  BenchKind kind = BenchKind::Default;
+  BenchWish wish;
   std::vector<BenchStage> plan;
   try {
-    const BenchWish wish = this->wish();
-    kind = wish.kind;
+    wish = this->wish();
     plan = plan_of(wish);
   } catch (const std::invalid_argument& error) {
     std::fprintf(stderr, "culvert: %s\n", error.what());
@@ -138,16 +146,18 @@ int BenchMeasuring::run() const {
   }
   const auto busyness_before = busyness();
   int signal = 0;
-  std::optional<BenchResult> result = measure(kind, plan, signal);
+  std::optional<BenchResult> result = measure(wish, plan, signal);
   if (!result) {
-    std::fputs("culvert: interrupted; the lab is gone, and no file was written\n", stderr);
+    std::fputs(peer_.empty() ? "culvert: interrupted; the lab is gone, and no file was written\n"
+                             : "culvert: interrupted; no file was written\n",
+               stderr);
     return ended(128 + signal, signal);
   }
-  result->kind = name_of(kind);
+  result->kind = peer_.empty() ? name_of(wish.kind) : "peer";
   auto offloads = std::move(result->machine.offloads);
   result->machine = describe_machine(CULVERT_VERSION);
   result->machine.offloads = std::move(offloads);
-  if (::geteuid() != 0) {
+  if (::geteuid() != 0 && peer_.empty()) {
     result->notes.push_back(
         "As an ordinary user's, sockets have buffers no larger than net.core.rmem_max, so that less passes without "
         "loss.");

@@ -25,9 +25,10 @@ class BenchMeasuring {
 
  private:
   [[nodiscard]] BenchWish wish() const;
-  [[nodiscard]] std::optional<BenchResult> measure(BenchKind kind, const std::vector<BenchStage>& plan,
+  [[nodiscard]] std::optional<BenchResult> measure(const BenchWish& wish, const std::vector<BenchStage>& plan,
                                                    int& signal) const;
 
+  std::string peer_, tunnel_;  ///< empty: a lab, any tunnel
   bool is_quick_ = false;
   bool is_full_ = false;
   std::vector<std::string> modes_, ciphers_, offloads_;

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -16,6 +15,7 @@
 #include <system_error>
 
 #include "culvert/base/drop_reason.hpp"
+#include "culvert/bench/processor_time.hpp"
 #include "culvert/runtime/busy_poll.hpp"
 #include "culvert/runtime/log.hpp"
 #include "culvert/runtime/tunnel.hpp"
@@ -74,13 +74,6 @@ int live(const NetworkNamespace& space, Config& config, const std::string& devic
   parent.send(kind_up, path.device + "\n" + path.sending + "\n" + path.receiving);
   run_busily(io, busy_poll);
   return 0;
-}
-
-std::chrono::nanoseconds processor_time_of(pid_t process) {
-  clockid_t clock = 0;
-  timespec used{};
-  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return {};
-  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 }  // namespace

@@ -17,8 +17,9 @@ import subprocess
 import time
 
 from lab import run, wait_until
+from probes import answers
 from scenario import Scenario, main
-from sites import culvert_binary
+from sites import Culvert, culvert_binary, introduce
 
 NOBODY = 65534
 ORDINARY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
@@ -137,6 +138,76 @@ class Measuring(Benches):
         # A frame that goes in pieces would be a packet that the uplink does not carry whole.
         for cell in large:
             self.assertEqual({}, {reason: count for reason, count in cell["drops"].items() if "fragment" in reason})
+
+
+class Through(Benches):
+    lines = ()
+    allow_bench = "yes"
+
+    def setUp(self):
+        super().setUp()
+        host_a, host_b = self.two_hosts()
+        self.host = host_a
+        site_a = Culvert(host_a, "site-a", ["10.9.0.1/24"], interface_lines=self.lines)
+        site_b = Culvert(host_b, "site-b", ["10.9.0.2/24"], interface_lines=self.lines)
+        introduce(site_a, site_b, left_at="10.0.0.1", right_at="10.0.0.2")
+        site_b.peers[0].allow_bench = self.allow_bench
+        site_b.start()
+        site_a.start()
+        self.assertTrue(answers(host_a, "10.9.0.2"))
+
+    def measure(self, mode):
+        path = self.folder / "result.json"
+        done = self.bench("site-b", "--quick", "--rounds", "2", "--size", "64,1280", "--json", path, "--report", self.folder / "report.html")
+        result = json.loads(path.read_text())
+        self.assertEqual("peer", result["kind"])
+        self.assertEqual([], [note for note in result["notes"] if "failed" in note])
+        cells = {(cell["measure"], cell["packet_size"]): cell["figures"] for cell in result["cells"]}
+        self.assertEqual({mode}, {cell["mode"] for cell in result["cells"]})
+        for measure in (cell["measure"] for cell in result["cells"] if cell["measure"].startswith("tcp")):
+            self.assertGreater(next(figures for key, figures in cells.items() if key[0] == measure)["throughput"]["median"], 0)
+        self.assertGreater(cells["ndr", 64]["rate"]["median"], 0)
+        self.assertGreater(cells["ndr", 64]["system_calls"]["median"], 0)
+        self.assertGreater(cells["ndr", 64]["cpu_per_mpacket"]["median"], 0)
+        self.assertGreater(cells["rtt-full", 1280]["p99"]["median"], 0)
+        self.assertIn("to site-b (10.9.0.2)", done.stdout)
+        return result
+
+
+class ThroughPeer(Through):
+    def test_a_tunnel_is_measured_as_it_is(self):
+        self.measure("tun")
+
+    def test_what_the_lab_alone_can_do_is_refused(self):
+        done = self.bench("site-b", "--mode", "tap", check=False)
+        self.assertIn("measured as it is", done.stderr)
+        self.assertNotEqual(0, done.returncode)
+
+    def test_somebody_unknown_is_named(self):
+        done = self.bench("site-c", check=False)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("site-c", done.stderr)
+
+
+class ThroughSwitchedPeer(Through):
+    lines = ("Mode = tap",)
+
+    def test_a_tunnel_is_measured_as_it_is(self):
+        self.measure("tap")
+
+
+class ThroughSlowPeer(Through):
+    allow_bench = "20M"
+
+    def test_a_tunnel_is_measured_as_it_is(self):
+        result = self.measure("tun")
+        self.assertIn("The peer allows 20 Mbit/s", " ".join(result["notes"]))
+        for cell in result["cells"]:
+            if "throughput" in cell["figures"]:
+                # A slow start may bring more in a short moment than in the long run.
+                self.assertLess(cell["figures"]["throughput"]["median"], 40e6)
+            if "rate" in cell["figures"]:
+                self.assertLess(cell["figures"]["rate"]["median"] * cell["packet_size"] * 8, 40e6)
 
 
 class Ending(Benches):
