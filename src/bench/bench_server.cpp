@@ -182,7 +182,7 @@ class Session {
   void wait() {
     std::array<pollfd, 2> entries{
         {{.fd = channel_.fd(), .events = POLLIN, .revents = 0}, {.fd = ended_.get(), .events = POLLIN, .revents = 0}}};
-    if (::poll(entries.data(), entries.size(), 500) < 0 && errno != EINTR) throw_refused("waiting");
+    if (::poll(entries.data(), entries.size(), 250) < 0 && errno != EINTR) throw_refused("waiting");
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t nothing = ::read(ended_.get(), &count, sizeof count);
   }
@@ -221,13 +221,15 @@ class Session {
   bool report() {
     for (std::size_t i = roles_.size(); i-- > 0;) {
       RunningRole& role = *roles_[i];
-      if (!role.has_ended()) {
-        if (role.is_overdue()) role.stop(0);
-        continue;
-      }
+      const bool has_ended = role.has_ended();
+      if (!has_ended) role.watch_limit();
       if (role.has_exceeded_limit()) {
         end("it sends more than AllowBench allows here");
         return false;
+      }
+      if (!has_ended) {
+        if (role.is_overdue()) role.stop(0);
+        continue;
       }
       channel_.send(role.outcome());
       roles_.erase(roles_.begin() + static_cast<std::ptrdiff_t>(i));

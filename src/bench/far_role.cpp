@@ -1,6 +1,10 @@
 // What the far end of a benchmark does, by role.
 #include "far_role.hpp"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <exception>
 
@@ -17,9 +21,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds connecting_patience = 5s;
 constexpr auto grace = 15s;
-/// Clocks, bursts, and what waited in queues while a trial began.
+/// What counts as a moment.
+constexpr auto window = 1s;
+/// Clocks, and bursts.
 constexpr double tolerance = 1.25;
-constexpr double slack = 1 << 20;
+constexpr double slack = 128 << 10;
 
 std::size_t headers_of(Family family) noexcept {
   return family == Family::V4 ? 28 : 48;
@@ -31,7 +37,8 @@ RunningRole::RunningRole(const RoleMessage& start, const FarPlace& place, std::f
     : start_(start),
       place_(place),
       on_end_(std::move(on_end)),
-      deadline_(Clock::now() + start.warm_up + start.duration + grace) {
+      deadline_(Clock::now() + start.warm_up + start.duration + grace),
+      watched_since_(Clock::now()) {
   prepare();
   thread_ = std::jthread([this] {
     outcome_.kind = RoleMessage::Kind::Done;
@@ -90,24 +97,23 @@ void RunningRole::act() {
   }
 }
 
-std::vector<UniqueFd> RunningRole::accept_streams() const {
-  std::vector<UniqueFd> streams;
-  while (streams.size() < start_.flows) {
-    streams.push_back(accept_tcp(listener_.get(), place_.near_end, connecting_patience));
+void RunningRole::accept_streams() {
+  while (flows_.size() < start_.flows) {
+    flows_.push_back(accept_tcp(listener_.get(), place_.near_end, connecting_patience));
   }
-  return streams;
+  has_flows_.store(true, std::memory_order_release);
 }
 
 void RunningRole::send_tcp_streams() {
-  const std::vector<UniqueFd> streams = accept_streams();
+  accept_streams();
   std::uint64_t rate = start_.rate;
   if (place_.rate_limit != 0) rate = rate == 0 ? place_.rate_limit : std::min(rate, place_.rate_limit);
-  outcome_.numbers[0] = send_tcp(streams, rate, stop_.get_token());
+  outcome_.numbers[0] = send_tcp(flows_, rate, stop_.get_token());
 }
 
 void RunningRole::receive_tcp_streams() {
-  const std::vector<UniqueFd> streams = accept_streams();
-  const TcpReceived received = receive_tcp(streams, start_.warm_up, start_.duration, stop_.get_token());
+  accept_streams();
+  const TcpReceived received = receive_tcp(flows_, start_.warm_up, start_.duration, stop_.get_token());
   outcome_.numbers[0] = received.bytes;
   outcome_.numbers[1] = static_cast<std::uint64_t>(received.elapsed.count());
   check_received(static_cast<double>(received.bytes), received.elapsed);
@@ -130,7 +136,7 @@ void RunningRole::send_udp_packets() {
 
 void RunningRole::receive_udp_packets() {
   const auto begin = Clock::now();
-  const UdpReceiving wish{.trial = start_.trial, .payload = start_.payload, .flows = start_.flows};
+  const UdpReceiving wish{.trial = start_.trial, .payload = start_.payload, .flows = start_.flows, .so_far = &packets_};
   const UdpReceived received = receive_udp(listener_.get(), wish, news_, stop_.get_token());
   const auto spread = std::chrono::nanoseconds(received.delay_spread);
   outcome_.numbers = {received.received, received.duplicates, received.reordered, received.sink_drops,
@@ -143,7 +149,33 @@ void RunningRole::receive_udp_packets() {
 void RunningRole::check_received(double bytes, std::chrono::nanoseconds time) noexcept {
   if (place_.rate_limit == 0) return;
   const double most = static_cast<double>(place_.rate_limit) / 8 * std::chrono::duration<double>(time).count();
-  has_exceeded_limit_ = bytes > most * tolerance + slack;
+  if (bytes > most * tolerance + slack) has_exceeded_limit_.store(true, std::memory_order_release);
+}
+
+double RunningRole::received_so_far() const {
+  if (start_.role == FarRole::UdpReceive) {
+    const auto size = start_.payload + headers_of(place_.near_end.family());
+    return static_cast<double>(packets_.load(std::memory_order_relaxed)) * static_cast<double>(size);
+  }
+  double bytes = 0;
+  if (start_.role != FarRole::TcpReceive || !has_flows_.load(std::memory_order_acquire)) return 0;
+  for (const UniqueFd& stream : flows_) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(stream.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
+      bytes += static_cast<double>(info.tcpi_bytes_received);
+    }
+  }
+  return bytes;
+}
+
+void RunningRole::watch_limit() {
+  const auto time = Clock::now() - watched_since_;
+  if (place_.rate_limit == 0 || time < window) return;
+  const double bytes = received_so_far();
+  check_received(bytes - watched_bytes_, time);
+  watched_since_ += time;
+  watched_bytes_ = bytes;
 }
 
 }  // namespace culvert

@@ -39,10 +39,12 @@ class RunningRole {
   /// Beyond the time it was started for, with some patience.
   [[nodiscard]] bool is_overdue() const noexcept { return std::chrono::steady_clock::now() > deadline_; }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_.load(std::memory_order_acquire); }
+  /// To be called several times a second.
+  void watch_limit();
+  /// Whether it received clearly more than the limit allows for more than a moment; known at its end at the latest.
+  [[nodiscard]] bool has_exceeded_limit() const noexcept { return has_exceeded_limit_.load(std::memory_order_acquire); }
   /// After it has ended: Done or Failed.
   [[nodiscard]] const RoleMessage& outcome() const noexcept { return outcome_; }
-  /// After it has ended: it received clearly more than the limit allows.
-  [[nodiscard]] bool has_exceeded_limit() const noexcept { return has_exceeded_limit_; }
 
  private:
   void prepare();
@@ -51,7 +53,9 @@ class RunningRole {
   void receive_tcp_streams();
   void send_udp_packets();
   void receive_udp_packets();
-  [[nodiscard]] std::vector<UniqueFd> accept_streams() const;
+  void accept_streams();
+  /// Bytes of payload of TCP, of packets of UDP, from any thread.
+  [[nodiscard]] double received_so_far() const;
   void check_received(double bytes, std::chrono::nanoseconds time) noexcept;
 
   RoleMessage start_;
@@ -59,11 +63,15 @@ class RunningRole {
   std::function<void()> on_end_;
   std::chrono::steady_clock::time_point deadline_;
   std::uint16_t port_ = 0;
-  UniqueFd listener_;  ///< or sink
-  std::vector<UniqueFd> flows_;
+  UniqueFd listener_;                    ///< or sink
+  std::vector<UniqueFd> flows_;          ///< or streams
+  std::atomic<bool> has_flows_ = false;  ///< from then on they stay as they are
+  std::atomic<std::uint64_t> packets_ = 0;
   SenderNews news_;
   RoleMessage outcome_;
-  bool has_exceeded_limit_ = false;
+  std::atomic<bool> has_exceeded_limit_ = false;
+  std::chrono::steady_clock::time_point watched_since_;
+  double watched_bytes_ = 0;
   std::atomic<bool> has_ended_ = false;
   std::stop_source stop_;
   std::jthread thread_;

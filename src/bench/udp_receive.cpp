@@ -133,6 +133,7 @@ UdpReceived receive_udp(int sink, const UdpReceiving& wish, const SenderNews& se
   std::optional<LoadTime> ended, last;
   while (!stop.stop_requested()) {
     const bool has_come = counting.receive(sink);
+    if (wish.so_far) wish.so_far->store(counting.received(), std::memory_order_relaxed);
     const auto sent = sender.sent();
     if (!sent) {
       counting.rest();

@@ -8,9 +8,11 @@
     └──────────────────────┘                 └──────────────────────┘
 """
 
+import itertools
 import json
 import os
 import pathlib
+import select
 import signal
 import socket
 import struct
@@ -156,31 +158,49 @@ class Measured(TwoSites):
 class Limited(TwoSites):
     allow_bench = "8M"
 
-    def test_who_sends_more_than_that_is_hung_up_on(self):
-        answer = self.ask()
-        with self.connected(int(answer["culvert_bench_port"])) as near:
-            near.settimeout(60)
-            near.sendall(bytes.fromhex(answer["culvert_bench_token"]))
-            near.recv(256, socket.MSG_WAITALL)
-            # Start, TcpReceive, one stream for two seconds.
-            near.sendall(struct.pack("<BBBBHHIIIIQ", 1, 1, 0, 0, 1, 0, 0, 0, 0, 2000, 0).ljust(256, b"\0"))
-            started = near.recv(256, socket.MSG_WAITALL)
-            self.assertEqual(3, started[0])
-            with self.connected(struct.unpack_from("<H", started, 6)[0]) as stream:
+    def test_who_sends_more_over_tcp_than_that_is_hung_up_on(self):
+        with self.near_end() as near:
+            with self.connected(self.started(near, role=1, flows=1, duration=60000)) as stream:
                 stream.settimeout(0.2)
-                until = time.monotonic() + 60
-                while time.monotonic() < until:
-                    try:
-                        stream.sendall(bytes(1 << 20))
-                    except TimeoutError:
-                        continue
-                    except OSError:
-                        break
-            ended = near.recv(256, socket.MSG_WAITALL)
-            self.assertEqual(6, ended[0])
-            self.assertIn(b"more than AllowBench allows", ended)
-            self.assertEqual(b"", near.recv(1))
+                self.sends_until_refused(near, lambda: stream.sendall(bytes(1 << 20)))
         self.ended()
+
+    def test_who_sends_more_over_udp_than_that_is_hung_up_on(self):
+        with self.near_end() as near:
+            port = self.started(near, role=3, flows=1, duration=60000, payload=1000, trial=77)
+            numbers = itertools.count()
+            with self.host_a.socket(kind=socket.SOCK_DGRAM) as flow:
+                flow.connect(("10.9.0.2", port))
+                self.sends_until_refused(near, lambda: flow.send(
+                    struct.pack(">HBBIII", 0xc77e, 0, 0, 77, next(numbers), 0).ljust(1000, b"\0")))
+        self.ended()
+
+    def near_end(self):
+        answer = self.ask()
+        near = self.connected(int(answer["culvert_bench_port"]))
+        near.sendall(bytes.fromhex(answer["culvert_bench_token"]))
+        near.settimeout(60)
+        self.assertEqual(0, near.recv(256, socket.MSG_WAITALL)[0], "ready")
+        return near
+
+    def started(self, near, role, flows, duration, payload=0, trial=0):
+        """The far end's port."""
+        near.sendall(struct.pack("<BBBBHHIIIIQ", 1, role, 0, 0, flows, 0, trial, payload, 0, duration, 0).ljust(256, b"\0"))
+        started = near.recv(256, socket.MSG_WAITALL)
+        self.assertEqual((3, role), (started[0], started[1]), started)
+        return struct.unpack_from("<H", started, 6)[0]
+
+    def sends_until_refused(self, near, send):
+        until = time.monotonic() + 45
+        while not select.select([near], [], [], 0)[0] and time.monotonic() < until:
+            try:
+                send()
+            except OSError:
+                pass
+        self.assertLess(time.monotonic(), until, "long before the trial would have ended")
+        ended = near.recv(256, socket.MSG_WAITALL)
+        self.assertEqual(6, ended[0])
+        self.assertIn(b"more than AllowBench allows", ended)
 
     def test_nothing_goes_faster_than_the_peer_allows(self):
         tunnel, up, down, flood, round_trips = self.trials("tcp-up:2:1000", "tcp-down:2:1000", "udp-down:0:1000:1000", "rtt:100:300")

@@ -51,6 +51,7 @@ struct UdpReceiving {
   std::uint32_t trial = 0;
   std::size_t payload = 0;
   unsigned flows = 1;
+  std::atomic<std::uint64_t>* so_far = nullptr;  ///< if set: kept at how many were received, for other threads
   std::chrono::milliseconds quiet{50};  ///< the last packet is taken to have arrived when none came for so long
 };
 struct UdpReceived {

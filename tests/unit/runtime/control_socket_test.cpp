@@ -176,6 +176,49 @@ TEST_F(ControlSocketTest, answers_several_questions_on_one_connection_together_o
   EXPECT_FALSE(client.is_closed());
 }
 
+constexpr const char* bench_request =
+    "culvert_bench=1\npublic_key=0101010101010101010101010101010101010101010101010101010101010101\n\n";
+
+TEST_F(ControlSocketTest, asks_a_peer_for_a_benchmark_and_tells_what_was_granted) {
+  const auto socket = serve();
+  std::optional<PublicKey> asked;
+  socket->on_bench = [&](PublicKey peer) -> boost::asio::awaitable<BenchReply> {
+    asked = peer;
+    BenchReply reply;
+    reply.granted.emplace();
+    reply.granted->verdict = BenchVerdict::Granted;
+    reply.granted->port = 4711;
+    reply.granted->mtu = 1400;
+    reply.granted->seconds = 900;
+    reply.granted->rate = 5'000'000;
+    reply.granted->v6 = *Address::parse("fd00::7");
+    std::ranges::fill(reply.granted->token.writable_bytes(), std::byte{0xab});
+    co_return reply;
+  };
+  std::string token;
+  for (int i = 0; i < 32; ++i) token += "ab";
+  EXPECT_EQ(answer_to(bench_request),
+            "culvert_bench_token=" + token +
+                "\nculvert_bench_port=4711\nculvert_bench_mtu=1400\nculvert_bench_seconds=900\n"
+                "culvert_bench_rate=5000000\nculvert_bench_address=fd00::7\nerrno=0\n\n");
+  std::array<std::byte, key_size> key;
+  key.fill(std::byte{1});
+  EXPECT_EQ(asked, PublicKey(key));
+}
+
+TEST_F(ControlSocketTest, tells_why_there_is_no_benchmark) {
+  const auto socket = serve();
+  EXPECT_EQ(answer_to(bench_request), "culvert_error=this tunnel is not run from a file\nerrno=95\n\n");
+  EXPECT_EQ(answer_to("culvert_bench=1\n\n"), "culvert_error=no peer was named\nerrno=22\n\n");
+  socket->on_bench = [](PublicKey) -> boost::asio::awaitable<BenchReply> {
+    BenchReply reply;
+    reply.error = "it does not like that";
+    co_return reply;
+  };
+  EXPECT_EQ(answer_to(bench_request), "culvert_error=it does not like that\nerrno=22\n\n");
+  EXPECT_EQ(answer_to("culvert_bench=1\npublic_key=0\n\n"), "") << "a key that is none";
+}
+
 TEST_F(ControlSocketTest, closes_on_nonsense_and_goes_on_with_others) {
   const auto control = serve();
   for (const std::string& nonsense : {std::string("hello\n"), std::string("get=2\n\n"), std::string("get=1\nx=1\n\n"),
