@@ -2,6 +2,8 @@
 #include "culvert/bench/table.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
 #include <string_view>
 #include <vector>
 
@@ -121,6 +123,19 @@ std::string table_of(const View& view, const TableStyle& style) {
          grid.text(style.width);
 }
 
+/// "replayed 3, too_old 1": of all cells together.
+std::string drops_of(const BenchResult& result) {
+  std::map<std::string, std::uint64_t> drops;
+  for (const Cell& cell : result.cells) {
+    for (const auto& [reason, count] : cell.drops) drops[reason] += count;
+  }
+  std::string text;
+  for (const auto& [reason, count] : drops) {
+    if (count != 0) text += (text.empty() ? "" : ", ") + one_line(reason) + " " + std::to_string(count);
+  }
+  return text;
+}
+
 std::string notes_of(const BenchResult& result, const Views& views, std::size_t width) {
   bool is_limited = false;
   bool is_wide = false;
@@ -140,6 +155,9 @@ std::string notes_of(const BenchResult& result, const Views& views, std::size_t 
                              width);
   if (is_limited) text += wrapped(limited_note, width, "  ");
   if (is_wide) text += wrapped(wide_note, width, "  ");
+  if (const std::string drops = drops_of(result); !drops.empty()) {
+    text += wrapped("Packets that tunnels dropped, by reason: " + drops + ".", width, "  ");
+  }
   for (const MissingTopic& missing : views.missing) text += wrapped(missing.topic + ": " + missing.why, width, "  ");
   for (const std::string& note : result.notes) text += wrapped("Note: " + one_line(note), width, "  ");
   return text;

@@ -111,9 +111,18 @@ TEST(Table, says_what_is_missing_and_why) {
   EXPECT_EQ(to_table(result_of({})).substr(0, 41), "tun or tap? They were not measured alike.");
 }
 
+TEST(Table, sums_up_what_tunnels_dropped) {
+  BenchResult result = usual_result();
+  EXPECT_THAT(to_table(result), Not(HasSubstr("dropped")));
+  result.cells[0].drops = {{"replayed", 3}, {"too_old", 0}};
+  result.cells[1].drops = {{"replayed", 4}, {"no_session", 1}};
+  EXPECT_THAT(to_table(result), HasSubstr("Packets that tunnels dropped, by reason: no_session 1, replayed 7.\n"));
+}
+
 TEST(Table, has_colour_only_where_it_is_wanted) {
   EXPECT_THAT(to_table(usual_result()), Not(HasSubstr("\x1b")));
-  EXPECT_THAT(to_table(usual_result(), {80, true}), HasSubstr("\x1b[1mThroughput of TCP by packet size, Gbit/s\x1b[0m\n"));
+  EXPECT_THAT(to_table(usual_result(), {80, true}),
+              HasSubstr("\x1b[1mThroughput of TCP by packet size, Gbit/s\x1b[0m\n"));
 }
 
 TEST(Table, shows_nothing_of_a_file_that_steers_a_terminal) {
