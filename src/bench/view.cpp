@@ -455,6 +455,10 @@ bool Duel::is_even() const {
   return do_overlap(*tun.figure, *tap.figure);
 }
 
+bool Duel::is_noisy() const {
+  return is_even() && (tun.figure->is_wide() || tap.figure->is_wide());
+}
+
 BenchMode Duel::winner() const {
   return (tun.figure->median() > tap.figure->median()) == kind.more_is_better ? BenchMode::Tun : BenchMode::Tap;
 }
@@ -481,11 +485,12 @@ std::string verdict_of(const Views& views, bool has_leads) {
     }
     if (!leads.empty()) text += " " + std::string(to_string(mode)) + ": " + joined(leads) + ".";
   }
-  std::vector<std::string> even;
+  std::vector<std::string> even, noisy;
   for (const Duel& duel : views.duels) {
-    if (duel.is_even()) even.push_back(duel.name);
+    if (duel.is_even()) (duel.is_noisy() ? noisy : even).push_back(duel.name);
   }
   if (!even.empty()) text += " Even: " + joined(even) + ".";
+  if (!noisy.empty()) text += " Too noisy to tell: " + joined(noisy) + ".";
   return "tun or tap?" + text;
 }
 

@@ -50,6 +50,8 @@ struct Duel {
 
   /// Their spreads have a number in common.
   [[nodiscard]] bool is_even() const;
+  /// They have because one is too wide to trust: who is ahead cannot be told.
+  [[nodiscard]] bool is_noisy() const;
   /// The better one; requires !is_even().
   [[nodiscard]] BenchMode winner() const;
   /// By how much the winner's median differs from the other's, as a share of that.
@@ -76,7 +78,8 @@ struct Views {
 
 [[nodiscard]] Views views_of(const BenchResult& result);
 
-/// The answer to "tun or tap?": who is ahead in what, with `has_leads` by how much, and in what they are even.
+/// The answer to "tun or tap?": who is ahead in what, with `has_leads` by how much, in what they are even, and what
+/// noise hides.
 [[nodiscard]] std::string verdict_of(const Views& views, bool has_leads = true);
 
 /// The run and the machine, by name and value, safe to show.

@@ -37,6 +37,12 @@ TEST(Verdict, is_even_where_spreads_overlap) {
   EXPECT_EQ(verdict_of(views_of(duel({90, 100, 110}, {110, 120, 130}))), "tun or tap? Even: throughput.");
 }
 
+TEST(Verdict, does_not_take_noise_for_a_draw) {
+  EXPECT_EQ(verdict_of(views_of(duel({50, 100, 110}, {105, 120, 130}))), "tun or tap? Too noisy to tell: throughput.");
+  EXPECT_EQ(verdict_of(views_of(duel({105, 120, 130}, {50, 100, 110}))), "tun or tap? Too noisy to tell: throughput.");
+  EXPECT_EQ(verdict_of(views_of(duel({50, 100, 110}, {210, 220, 230}))), "tun or tap? tap: 120 % more throughput.");
+}
+
 TEST(Verdict, names_who_is_ahead_and_by_how_much) {
   EXPECT_EQ(verdict_of(views_of(duel({110, 120, 130}, {90, 100, 109}))), "tun or tap? tun: 20 % more throughput.");
   EXPECT_EQ(verdict_of(views_of(duel({90, 100, 109}, {110, 120, 130})), false), "tun or tap? tap: throughput.");
