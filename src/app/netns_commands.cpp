@@ -176,7 +176,7 @@ int NetnsCommands::list() const {
   boost::json::array array;
   for (const NamedNamespace& named : named_namespaces()) {
     boost::json::object object{{"name", named.name}};
-    std::string line = printable(named.name);
+    std::string line = printable_utf8(named.name);
     if (const auto number = numbers.of(named.name)) {
       object["id"] = *number;
       line += " (id: " + std::to_string(*number) + ")";
@@ -197,7 +197,7 @@ int NetnsCommands::identify() const {
     print_json(boost::json::array(names.begin(), names.end()));
     return status_done;
   }
-  for (const std::string& name : names) std::printf("%s\n", printable(name).c_str());
+  for (const std::string& name : names) std::printf("%s\n", printable_utf8(name).c_str());
   return status_done;
 }
 
@@ -219,7 +219,7 @@ int NetnsCommands::monitor() const {
       if (as_json_) {
         print_json(boost::json::object{{"event", word}, {"name", event.name}});
       } else {
-        std::printf("%s %s\n", word, printable(event.name).c_str());
+        std::printf("%s %s\n", word, printable_utf8(event.name).c_str());
       }
     }
     flush_line();
@@ -249,7 +249,7 @@ int NetnsCommands::list_numbers() const {
     } else if (found == known.end()) {
       std::printf("nsid %d \n", number);
     } else {
-      const std::string words = printable(found->specification());
+      const std::string words = printable_utf8(found->specification());
       std::printf("nsid %d (%s%s)\n", number, found->names.empty() ? "" : "iproute2 netns name: ", words.c_str());
     }
   }

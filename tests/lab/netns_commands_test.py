@@ -246,6 +246,11 @@ class NetnsCommands(CommandScenario):
             self.assertEqual(before, self.whole_state())
         self.assertTrue(all(made.values()), made)
 
+    def test_names_of_all_languages_are_printed_as_they_are(self):
+        for name in ("grün", "緑", "a\u202eb"):
+            self.culvert("netns", "add", name)
+        self.assertEqual({"grün", "緑", "a\\xe2\\x80\\xaeb"}, set(self.culvert("netns", "list").split()))
+
     def kill_deleting(self, delay):
         process = self.lab.start(culvert_binary(), "netns", "delete", "blue")
         time.sleep(delay)
