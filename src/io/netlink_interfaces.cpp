@@ -1,5 +1,5 @@
 // Listing interfaces and the ports of bridges.
-#include <net/if.h>
+#include <linux/if.h>
 #include <net/if_arp.h>
 #include <netlink/route/link/bridge.h>
 #include <netlink/route/link/macvlan.h>
@@ -37,6 +37,7 @@ InterfaceFacts facts_of(rtnl_link* link) {
   facts.name = {static_cast<std::uint32_t>(rtnl_link_get_ifindex(link)), name == nullptr ? "" : name};
   facts.mtu = rtnl_link_get_mtu(link);
   facts.is_up = (flags & IFF_UP) != 0;
+  facts.has_carrier = (flags & IFF_LOWER_UP) != 0;
   facts.is_loopback = (flags & IFF_LOOPBACK) != 0;
   facts.carries_ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER;
   std::array<char, 32> state{};

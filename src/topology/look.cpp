@@ -35,7 +35,9 @@ Link link_of(const InterfaceFacts& facts) {
   link.index = facts.name.index;
   link.name = facts.name.name;
   link.kind = kind_of(facts);
-  link.state = facts.state;
+  // The kernel works its state out up to a second after the link has come up (net/core/link_watch.c).
+  const bool is_late = facts.is_up && facts.has_carrier && facts.state == "down";
+  link.state = is_late ? "up" : facts.state;
   std::ranges::transform(link.state, link.state.begin(),
                          [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   link.is_up = facts.is_up;

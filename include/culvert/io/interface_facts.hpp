@@ -16,6 +16,7 @@ struct InterfaceFacts {
   LinkName name;
   std::uint32_t mtu = 0;
   bool is_up = false;  ///< administratively
+  bool has_carrier = false;
   bool is_loopback = false;
   bool carries_ethernet = false;
   std::string state;         ///< RFC 2863: "up", "down", "lowerlayerdown", "unknown" …
