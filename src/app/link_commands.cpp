@@ -1,6 +1,8 @@
 // culvert link: veth pairs, bridges, and what ip link does with one interface, across namespaces.
 #include "link_commands.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <cstdio>
@@ -202,6 +204,7 @@ int LinkCommands::peer() const {
     object["same_namespace"] = peer.is_here;
     if (peer.namespace_number) object["nsid"] = *peer.namespace_number;
     if (peer.home) describe_in(object, *peer.home);
+    if (!peer.home && !peer.is_here) object["namespace"] = nullptr;
     print_json(object);
     return status_done;
   }
@@ -209,9 +212,13 @@ int LinkCommands::peer() const {
   if (peer.is_here) {
     where = "in the same network namespace";
   } else if (peer.home) {
-    where = "in network namespace '" + printable(peer.home->specification()) + "'";
+    where = "in network namespace '" + printable_utf8(peer.home->specification()) + "'";
   } else {
-    where = "in a network namespace that has no name or process to be seen from here";
+    where =
+        "in a network namespace that has no name or process to be seen from here (of those under /run/netns, among "
+        "this "
+        "process's mounts and in its /proc none is it: ask outside of this container" +
+        std::string(::geteuid() == 0 ? ")" : ", or as root)");
   }
   if (peer.namespace_number) where += ", number " + std::to_string(*peer.namespace_number);
   std::printf("%u: %s%s\n", peer.index, peer.name.empty() ? "" : (printable(peer.name) + ": ").c_str(), where.c_str());

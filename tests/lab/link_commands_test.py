@@ -114,8 +114,15 @@ class Links(CommandScenario):
         found = self.culvert_json("link", "peer-of", "left", inside=container)
         iflink = int(run("ip", "netns", "exec", "blue", "cat", "/sys/class/net/left/iflink"))
         self.assertEqual((iflink, "right"), (found["ifindex"], found["ifname"]))
-        self.assertNotIn("namespace", found)
-        self.assertIn("no name or process to be seen from here", self.culvert("link", "peer-of", "left", inside=container))
+        self.assertIsNone(found["namespace"])
+        self.assertRegex(self.culvert("link", "peer-of", "left", inside=container), "no name or process to be seen from here .*ask outside")
+
+    def test_row_09_from_inside_a_container_that_sees_the_names_the_other_end_has_its_namespaces(self):
+        self.pair("--up")
+        container = [*self.blue.inside(), "unshare", "--pid", "--fork", "--mount", "--mount-proc"]
+        found = self.culvert_json("link", "peer-of", "left", inside=container)
+        self.assertEqual(("red", "right"), (found["namespace"], found["ifname"]))
+        self.assertIn("in network namespace 'red'", self.culvert("link", "peer-of", "left", inside=container))
 
     def fetch(self, host, address):
         """What a web server answers to a host."""
