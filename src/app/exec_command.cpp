@@ -16,6 +16,7 @@
 #include "culvert/quick/advice.hpp"
 #include "culvert/runtime/log.hpp"
 #include "culvert/runtime/timestamp_store.hpp"
+#include "error_hint.hpp"
 
 namespace culvert {
 namespace {
@@ -61,7 +62,7 @@ int run_behind_tunnel_of(const std::string& file_or_name, const std::vector<std:
 ExecCommand::ExecCommand(CLI::App& app) {
   exec_ = app.add_subcommand("exec", "Run a command whose only way out is the tunnel of a config file");
   exec_->add_option("FILE", file_, "wg-quick file, or NAME as for run")->required();
-  exec_->add_option("COMMAND", command_, "the command with its arguments, after --");
+  exec_->add_option("COMMAND", command_, "the command with its arguments; options behind it are its own");
   exec_->add_flag("--verify", does_verify_,
                   "look for leaks first, from inside and (as root) from outside; no command: only that");
   exec_->add_option("--verify-seconds", seconds_, "for how long (1)")->check(CLI::Range(0.0, 3600.0))->type_name("");
@@ -74,7 +75,7 @@ ExecCommand::ExecCommand(CLI::App& app) {
 int ExecCommand::run() {
   try {
     if (command_.empty() && !does_verify_) {
-      std::fputs("culvert: name a command after --, as in: culvert exec site-a -- ping 10.9.0.1\n", stderr);
+      std::fputs("culvert: name a command, as in: culvert exec site-a -- ping 10.9.0.1\n", stderr);
       return 2;
     }
     if (!std::getenv("LOG_LEVEL")) spdlog::set_level(spdlog::level::warn);
@@ -88,7 +89,7 @@ int ExecCommand::run() {
     const int status = run_behind_tunnel_of(file_, command_, std::move(options));
     return ended(status, signal);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
+    std::fprintf(stderr, "culvert: %s%s\n", printable(error.what()).c_str(), hint_for(error).c_str());
     return status_failed;
   }
 }

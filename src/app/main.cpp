@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <exception>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "bench_command.hpp"
 #include "bridge_commands.hpp"
@@ -17,7 +19,10 @@
 #include "culvert/crypto/initialize.hpp"
 #include "culvert/runtime/bench_order.hpp"
 #include "culvert/runtime/log.hpp"
+#include "end_of_options.hpp"
+#include "error_hint.hpp"
 #include "exec_command.hpp"
+#include "leftovers.hpp"
 #include "link_commands.hpp"
 #include "netns_commands.hpp"
 #include "sandbox_command.hpp"
@@ -103,7 +108,10 @@ int run_program(int argc, char** argv) {
   BenchCommand bench(app);
 
   try {
-    app.parse(netns.take_command(argc, argv), argv);
+    std::vector<char*> words(argv, argv + netns.take_command(argc, argv));
+    words = with_end_of_options(*app.get_subcommand("exec"), 1, std::move(words));
+    words = with_end_of_options(*app.get_subcommand("sandbox"), 0, std::move(words));
+    app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& wrong) {
@@ -118,6 +126,9 @@ int run_program(int argc, char** argv) {
 
   const char* level = std::getenv("LOG_LEVEL");
   start_log(log_level_of(level ? level : "info"));
+  if (netns.is_chosen() || link.is_chosen() || exec.is_chosen() || sandbox.is_chosen() || *run || *up) {
+    take_back_leftovers_of_killed();
+  }
   // These hold no keys, and what they start may have core files.
   if (netns.is_chosen()) return netns.run();
   if (link.is_chosen()) return link.run();
@@ -170,7 +181,7 @@ int main(int argc, char** argv) {
     flush_standard_output();
     return status;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "culvert: %s\n", error.what());
+    std::fprintf(stderr, "culvert: %s%s\n", error.what(), culvert::hint_for(error).c_str());
     return status_failed;
   }
 }

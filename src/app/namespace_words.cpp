@@ -9,9 +9,8 @@
 
 #include "culvert/base/printable.hpp"
 #include "culvert/netns/named_namespaces.hpp"
-#include "culvert/netns/pinned_namespace.hpp"
-#include "culvert/netns/unfinished_links.hpp"
 #include "culvert/runtime/log.hpp"
+#include "error_hint.hpp"
 #include "uninterrupted.hpp"
 
 namespace culvert {
@@ -39,12 +38,10 @@ int CommandFamily::run() const {
   const auto chosen = std::ranges::find_if(actions_, [](const auto& action) { return action.first->parsed(); });
   if (chosen == actions_.end()) throw std::logic_error("no command was chosen");
   try {
-    remove_abandoned_names();
-    remove_unfinished_links();
     return chosen->second();
   } catch (const std::exception& error) {
     // Names may come from others.
-    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
+    std::fprintf(stderr, "culvert: %s%s\n", printable(error.what()).c_str(), hint_for(error).c_str());
     return 1;
   }
 }

@@ -10,6 +10,7 @@
 #include "core_dumps.hpp"
 #include "culvert/base/printable.hpp"
 #include "culvert/runtime/log.hpp"
+#include "error_hint.hpp"
 #include "exec_command.hpp"
 
 namespace culvert {
@@ -54,7 +55,8 @@ ContainerOptions options_with_log() {
 
 SandboxCommand::SandboxCommand(CLI::App& app) {
   sandbox_ = app.add_subcommand("sandbox", "Run a command as process 1 of namespaces of its own, as a container is");
-  sandbox_->add_option("COMMAND", command_, "the command with its arguments, after --")->required();
+  sandbox_->add_option("COMMAND", command_, "the command with its arguments; options behind it are its own")
+      ->required();
   sandbox_->add_option("--hostname", host_name_, "its host name (sandbox)")->type_name("NAME");
   sandbox_->add_flag("--isolate", is_isolated_,
                      "no way to other namespaces: without the capabilities and system calls for it, files read-only "
@@ -151,7 +153,6 @@ int SandboxCommand::run() {
     ContainerOptions options = options_with_log();
     options.before_exec = restore_core_limit;
     const ContainerWish wish = container_wish();
-    if (wish.ids == IdMap::None) take_back_leftovers(options.connection);
     std::optional<int> signal;
     options.on_common_end = [&](int number) { signal = number; };
     const int status = run_container(wish, options);
@@ -160,7 +161,7 @@ int SandboxCommand::run() {
     std::fprintf(stderr, "culvert: %s\n", printable(wrong.what()).c_str());
     return status_usage;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "culvert: %s\n", printable(error.what()).c_str());
+    std::fprintf(stderr, "culvert: %s%s\n", printable(error.what()).c_str(), hint_for(error).c_str());
     return status_failed;
   }
 }

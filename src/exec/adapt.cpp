@@ -1,6 +1,8 @@
 // What a wg-quick file means in a namespace of its own.
+#include <algorithm>
 #include <utility>
 
+#include "culvert/base/address.hpp"
 #include "culvert/base/printable.hpp"
 #include "culvert/exec/behind_tunnel.hpp"
 #include "culvert/exec/resolver_files.hpp"
@@ -62,6 +64,10 @@ std::vector<std::string> adapt_to_own_namespace(Config& config) {
     }
   }
   if (!config.mtu) config.mtu = fitting_mtu(config, sockets);
+  const auto is_server = [](const std::string& entry) { return Address::parse(entry).has_value(); };
+  if (!config.dns.empty() && std::ranges::none_of(config.dns, is_server)) {
+    warn("DNS = names domains to search and no server: no names of hosts will be found");
+  }
   if (config.dns.empty() && asks_only_this_host(present_resolv_conf())) {
     warn("there is no DNS =, and /etc/resolv.conf names servers on this host alone: no names of hosts will be found");
   }

@@ -61,6 +61,10 @@ std::string hint_for_attach(int error) {
              "it with 'ip link delete')";
     case EPERM:
       return " (run as root or with CAP_NET_ADMIN)";
+    case ENOTTY:
+      return " (/dev/net/tun is another file than the TUN driver's: remove it, and make it with 'mknod /dev/net/tun c "
+             "10 "
+             "200')";
     default:
       return "";
   }

@@ -12,6 +12,7 @@
 
 #include "culvert/io/netlink.hpp"
 #include "culvert/io/packet_filter.hpp"
+#include "culvert/netns/interface.hpp"
 #include "culvert/sandbox/forwarding.hpp"
 #include "culvert/sandbox/forwarding_rules.hpp"
 
@@ -36,22 +37,30 @@ std::optional<LinkDetails> find_link(const std::string& name) {
   return *found;
 }
 
+struct NetworkInUse {
+  Prefix network;
+  std::string link;
+};
+
 /// Networks that this host reaches by more than a route to everything around them.
-std::vector<Prefix> networks_in_use() {
+std::vector<NetworkInUse> networks_in_use() {
   Netlink netlink;
-  std::vector<Prefix> networks;
+  std::vector<NetworkInUse> networks;
   for (const Link& link : netlink.links()) {
-    for (const Prefix& address : netlink.addresses(link.index)) networks.push_back(address.masked());
-    for (const Route& route : netlink.routes(link.index)) networks.push_back(route.destination);
+    for (const Prefix& address : netlink.addresses(link.index)) networks.push_back({address.masked(), link.name});
+    for (const Route& route : netlink.routes(link.index)) networks.push_back({route.destination, link.name});
   }
   return networks;
 }
 
-bool is_free(const EndAddresses& addresses, const std::vector<Prefix>& in_use) {
-  return std::ranges::none_of(addresses.inside, [&](const Prefix& wanted) {
-    return std::ranges::any_of(
-        in_use, [&](const Prefix& used) { return used.length >= wanted.length && overlap(used, wanted); });
+/// What this host would reach no more.
+const NetworkInUse* find_taken(const EndAddresses& addresses, const std::vector<NetworkInUse>& in_use) {
+  const auto found = std::ranges::find_if(in_use, [&](const NetworkInUse& used) {
+    return std::ranges::any_of(addresses.inside, [&](const Prefix& wanted) {
+      return used.network.length >= wanted.length && overlap(used.network, wanted);
+    });
   });
+  return found == in_use.end() ? nullptr : &*found;
 }
 
 /// Whether the pair was made; false if the name outside is taken.
@@ -129,6 +138,7 @@ void take_back_at_host(const SandboxJournal& journal, std::vector<SandboxJournal
 ConnectionWish completed(ConnectionWish wish) {
   EndAddresses& addresses = wish.addresses;
   if (wish.way == Way::Bridge) {
+    check_interface_name(wish.bridge);
     if (!addresses.outside.empty()) refuse("--host-address: the end outside is a port of a bridge and has no address");
     for (const Address& gateway : wish.gateways) {
       const auto is_on_link = [&](const Prefix& inside) { return inside.contains(gateway); };
@@ -191,10 +201,15 @@ void Connection::set_up(const ConnectionWish& wish, const NetworkNamespace& insi
 void Connection::make_pair(const ConnectionWish& wish, const NetworkNamespace& inside) {
   step("make the veth pair");
   const bool is_default = wish.way != Way::Bridge && wish.addresses == EndAddresses{};
-  const std::vector<Prefix> in_use = is_default ? networks_in_use() : std::vector<Prefix>();
+  const std::vector<NetworkInUse> in_use = wish.way != Way::Bridge ? networks_in_use() : std::vector<NetworkInUse>();
+  if (const auto* const taken = find_taken(wish.addresses, in_use)) {
+    throw std::runtime_error("--address " + wish.addresses.inside.front().to_string() + ": this host has " +
+                             taken->network.to_string() + " at " + taken->link +
+                             " already, which it would reach no more: take another network, or --bridge");
+  }
   for (unsigned number = 0; number < sandboxes_max; ++number) {
     const EndAddresses addresses = is_default ? default_addresses(number) : wish.addresses;
-    if (is_default && !is_free(addresses, in_use)) continue;
+    if (is_default && find_taken(addresses, in_use) != nullptr) continue;
     if (!try_pair(outer_link_name(number), inside)) continue;
     journal_.link = find_link(outer_link_name(number)).value_or(LinkDetails{}).name;
     addresses_ = addresses;

@@ -227,6 +227,14 @@ class Command:
         self.assertEqual((NOT_RUNNABLE, True), (refused.returncode, "/etc/passwd" in refused.stderr))
         self.assert_undone()
 
+    def test_options_behind_it_are_its_own(self):
+        words = self.a.words()
+        for options in ([], ["--verify", "--verify-seconds", "0"], ["--verify", "--verify-seconds=0"]):
+            done = self.host_a.run(*self.a.become(), *words[:2], *options, words[-1], "ip", "-br", "link", "show", "lo", check=False)
+            self.assertEqual((0, "lo"), (done.returncode, done.stdout[:2]), done.stderr)
+        refused = self.host_a.run(*self.a.become(), *words[:2], "--no-such-option", words[-1], "true", check=False)
+        self.assertEqual((2, True), (refused.returncode, "--no-such-option" in refused.stderr))
+
     def test_is_handed_signals(self):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
             process = self.a.begin("sh", "-c", "trap 'exit 9' TERM HUP INT QUIT; echo ready; while :; do sleep 0.05; done")
@@ -411,6 +419,8 @@ class Command:
         silent.mkdir()
         silent.chmod(0o777)
         self.assertEqual("", self.a.call("true", env={**os.environ, "STATE_DIRECTORY": str(silent)}).stderr)
+        self.a.interface_lines = ["DNS = example.org"]
+        self.assertIn("no server", self.a.call("true").stderr)
         os.chmod(self.a.write_config(), 0o644)
         words = [culvert_binary(), "exec", self.a.config_path, "--", "true"]
         self.assertIn("others can read", self.host_a.run(*self.a.become(), *words, check=False).stderr)
@@ -725,6 +735,19 @@ class Refusals(Scene):
         script = "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\""
         done = self.host_a.run("unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", *words, check=False)
         self.fails_with("cannot make new namespaces", "sysctl user.max_net_namespaces", done=done)
+
+    def test_a_tun_device_file_that_is_another(self):
+        os.rename("/dev/net/tun", "/dev/net/elsewhere")
+        self.addCleanup(os.rename, "/dev/net/elsewhere", "/dev/net/tun")
+        os.symlink("/dev/null", "/dev/net/tun")
+        try:
+            self.fails_with("/dev/net/tun is another file", "mknod /dev/net/tun")
+        finally:
+            os.unlink("/dev/net/tun")
+
+    def test_too_few_open_files(self):
+        done = self.host_a.run("sh", "-c", "ulimit -n 12; exec \"$@\"", "sh", *self.a.become(), *self.a.words("true"), check=False)
+        self.fails_with("ulimit -n", done=done)
 
     def test_a_taken_port(self):
         with self.host_a.entered():

@@ -270,14 +270,26 @@ class Container(Sandboxes):
             child = self.child_of(process)
             process.end(signal.SIGKILL)
             wait_until(lambda: has_ended(child), what="the command to end with its parent")
-            self.sandbox("--no-network", "--", "true")
-            self.sandbox("--", "true")  # the next one takes back what the killed one left
+            # Whichever command comes next takes back what the killed one left.
+            self.host.run(culvert_binary(), *(["netns", "list"] if options else ["sandbox", "--no-network", "true"]))
             self.assert_as_before(options)
             process = self.start(*options, "--", "sleep", "1000")
             self.await_program(process, "sleep")
             os.kill(self.child_of(process), signal.SIGKILL)
             self.assertEqual(137, process.wait())
             self.assert_as_before(options)
+
+    def test_what_would_break_the_hosts_network_is_refused(self):
+        network = self.host.ip("-j", "-4", "address", "show", "dev", "uplink")
+        address = json.loads(network)[0]["addr_info"][0]["local"].rsplit(".", 1)[0] + ".77/24"
+        for options in ([], ["--nat"]):
+            refused = self.sandbox(*options, "--address", address, "true", check=False)
+            self.assertEqual(125, refused.returncode)
+            self.assertIn("at uplink already", refused.stderr)
+        refused = self.sandbox("--bridge", "a-bridge-with-too-long-a-name", "true", check=False)
+        self.assertEqual(2, refused.returncode)
+        self.assertIn("at most 15 bytes", refused.stderr)
+        self.assert_as_before()
 
     def test_kills_and_signals_at_random_moments(self):
         for number in (signal.SIGKILL, signal.SIGTERM):
