@@ -222,8 +222,7 @@ class Session {
     for (std::size_t i = roles_.size(); i-- > 0;) {
       RunningRole& role = *roles_[i];
       const bool has_ended = role.has_ended();
-      if (!has_ended) role.watch_limit();
-      if (role.has_exceeded_limit()) {
+      if (!role.keeps_to_limit()) {
         end("it sends more than AllowBench allows here");
         return false;
       }

@@ -21,11 +21,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds connecting_patience = 5s;
 constexpr auto grace = 15s;
-/// What counts as a moment.
-constexpr auto window = 1s;
-/// Clocks, and bursts.
+/// For clocks that differ.
 constexpr double tolerance = 1.25;
-constexpr double slack = 128 << 10;
+/// Whoever was kept from sending may catch up on that, and send this much at once.
+constexpr double seconds_to_catch_up = 2;
+constexpr double bytes_at_once = 128 << 10;
 
 std::size_t headers_of(Family family) noexcept {
   return family == Family::V4 ? 28 : 48;
@@ -38,7 +38,8 @@ RunningRole::RunningRole(const RoleMessage& start, const FarPlace& place, std::f
       place_(place),
       on_end_(std::move(on_end)),
       deadline_(Clock::now() + start.warm_up + start.duration + grace),
-      watched_since_(Clock::now()) {
+      watched_at_(Clock::now()),
+      credit_(bytes_at_once) {
   prepare();
   thread_ = std::jthread([this] {
     outcome_.kind = RoleMessage::Kind::Done;
@@ -116,7 +117,6 @@ void RunningRole::receive_tcp_streams() {
   const TcpReceived received = receive_tcp(flows_, start_.warm_up, start_.duration, stop_.get_token());
   outcome_.numbers[0] = received.bytes;
   outcome_.numbers[1] = static_cast<std::uint64_t>(received.elapsed.count());
-  check_received(static_cast<double>(received.bytes), received.elapsed);
 }
 
 void RunningRole::send_udp_packets() {
@@ -135,21 +135,11 @@ void RunningRole::send_udp_packets() {
 }
 
 void RunningRole::receive_udp_packets() {
-  const auto begin = Clock::now();
   const UdpReceiving wish{.trial = start_.trial, .payload = start_.payload, .flows = start_.flows, .so_far = &packets_};
   const UdpReceived received = receive_udp(listener_.get(), wish, news_, stop_.get_token());
   const auto spread = std::chrono::nanoseconds(received.delay_spread);
   outcome_.numbers = {received.received, received.duplicates, received.reordered, received.sink_drops,
                       static_cast<std::uint64_t>(spread.count())};
-  const auto size = start_.payload + headers_of(place_.near_end.family());
-  const std::uint64_t packets = received.received + received.duplicates + received.sink_drops;
-  check_received(static_cast<double>(packets) * static_cast<double>(size), Clock::now() - begin);
-}
-
-void RunningRole::check_received(double bytes, std::chrono::nanoseconds time) noexcept {
-  if (place_.rate_limit == 0) return;
-  const double most = static_cast<double>(place_.rate_limit) / 8 * std::chrono::duration<double>(time).count();
-  if (bytes > most * tolerance + slack) has_exceeded_limit_.store(true, std::memory_order_release);
 }
 
 double RunningRole::received_so_far() const {
@@ -169,13 +159,17 @@ double RunningRole::received_so_far() const {
   return bytes;
 }
 
-void RunningRole::watch_limit() {
-  const auto time = Clock::now() - watched_since_;
-  if (place_.rate_limit == 0 || time < window) return;
+bool RunningRole::keeps_to_limit() {
+  if (place_.rate_limit == 0) return true;
+  const auto now = Clock::now();
   const double bytes = received_so_far();
-  check_received(bytes - watched_bytes_, time);
-  watched_since_ += time;
+  const double rate = static_cast<double>(place_.rate_limit) / 8;
+  const double most = rate * seconds_to_catch_up + bytes_at_once;
+  const double earned = rate * tolerance * std::chrono::duration<double>(now - watched_at_).count();
+  credit_ = std::min(most, credit_ + earned) - (bytes - watched_bytes_);
+  watched_at_ = now;
   watched_bytes_ = bytes;
+  return credit_ >= 0;
 }
 
 }  // namespace culvert

@@ -39,10 +39,9 @@ class RunningRole {
   /// Beyond the time it was started for, with some patience.
   [[nodiscard]] bool is_overdue() const noexcept { return std::chrono::steady_clock::now() > deadline_; }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_.load(std::memory_order_acquire); }
-  /// To be called several times a second.
-  void watch_limit();
-  /// Whether it received clearly more than the limit allows for more than a moment; known at its end at the latest.
-  [[nodiscard]] bool has_exceeded_limit() const noexcept { return has_exceeded_limit_.load(std::memory_order_acquire); }
+  /// Whether what it received since the last call is what the limit allows, with some tolerance and for whoever has to
+  /// catch up. To be called several times a second, and once after it has ended.
+  [[nodiscard]] bool keeps_to_limit();
   /// After it has ended: Done or Failed.
   [[nodiscard]] const RoleMessage& outcome() const noexcept { return outcome_; }
 
@@ -56,7 +55,6 @@ class RunningRole {
   void accept_streams();
   /// Bytes of payload of TCP, of packets of UDP, from any thread.
   [[nodiscard]] double received_so_far() const;
-  void check_received(double bytes, std::chrono::nanoseconds time) noexcept;
 
   RoleMessage start_;
   FarPlace place_;
@@ -69,9 +67,9 @@ class RunningRole {
   std::atomic<std::uint64_t> packets_ = 0;
   SenderNews news_;
   RoleMessage outcome_;
-  std::atomic<bool> has_exceeded_limit_ = false;
-  std::chrono::steady_clock::time_point watched_since_;
+  std::chrono::steady_clock::time_point watched_at_;
   double watched_bytes_ = 0;
+  double credit_;  ///< bytes that it may still receive at once
   std::atomic<bool> has_ended_ = false;
   std::stop_source stop_;
   std::jthread thread_;
