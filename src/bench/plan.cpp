@@ -267,7 +267,7 @@ std::chrono::milliseconds expected_time(const BenchStep& step, const TrialTimes&
     case BenchStep::Kind::Timestamps:
       break;
   }
-  return 4 * (times.udp + around);
+  return 8 * (times.udp / 2 + around);
 }
 
 BenchMode bench_mode_of(std::string_view word) {

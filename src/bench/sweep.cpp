@@ -1,6 +1,8 @@
 // Rounds, stages, steps, and what each adds to its cells.
 #include "culvert/bench/sweep.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -10,6 +12,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "culvert/bench/processor_time.hpp"
 #include "culvert/bench/rate_search.hpp"
 #include "culvert/bench/time_profile.hpp"
 
@@ -302,20 +305,29 @@ class Sweeper {
     }
   }
 
+  /// By processor time, because the rate of a flood varies by more than what is looked for.
   void run_timestamps(const BenchStep& step, MeasuredTunnel& tunnel) {
-    constexpr int pairs = 2;
-    double with = 0;
-    double without = 0;
+    constexpr int pairs = 4;
+    struct Sum {
+      double processor = 0;
+      double packets = 0;
+    };
+    Sum with, without;
     for (int i = 0; i < 2 * pairs; ++i) {
       UdpTrial trial;
       trial.packet_size = step.packet_size;
-      trial.duration = settings_.times.udp;
+      trial.duration = settings_.times.udp / 2;
       // In the order with, without, without, with, so that drift hits both alike.
       trial.has_timestamps = i % 4 == 0 || i % 4 == 3;
+      const auto before = processor_time_of(::getpid());
       const UdpOutcome outcome = tunnel.path().run(trial);
-      (trial.has_timestamps ? with : without) += static_cast<double>(outcome.sent) / seconds(outcome.elapsed);
+      Sum& sum = trial.has_timestamps ? with : without;
+      sum.processor += seconds(processor_time_of(::getpid()) - before);
+      sum.packets += static_cast<double>(outcome.sent);
     }
-    if (without > 0) result_.generator["timestamps"].rounds.push_back(1 - with / without);
+    if (with.packets == 0 || without.processor == 0) return;
+    const double ratio = (with.processor / with.packets) / (without.processor / without.packets);
+    result_.generator["timestamps"].rounds.push_back(ratio - 1);
   }
 
   void remember_paths(const Arrangement& arrangement, const MeasuredTunnel& tunnel) {

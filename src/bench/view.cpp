@@ -475,7 +475,7 @@ Views views_of(const BenchResult& result) {
 }
 
 std::string verdict_of(const Views& views, bool has_leads) {
-  if (views.duels.empty()) return "tun or tap? They were not measured alike.";
+  if (views.duels.empty()) return "tun or tap? Not both were measured, or not alike.";
   std::string text;
   for (const BenchMode mode : {BenchMode::Tun, BenchMode::Tap}) {
     std::vector<std::string> leads;
@@ -513,7 +513,7 @@ std::vector<std::pair<std::string, std::string>> facts_about(const BenchResult& 
   for (const auto& [name, value] : machine.offloads) add("offloads, " + name, value);
   if (const auto found = result.generator.find("timestamps");
       found != result.generator.end() && !found->second.rounds.empty()) {
-    add("load generator", "its timestamps take " + with_spread(found->second, 0.01) + " % of its packet rate");
+    add("load generator", "its timestamps take " + with_spread(found->second, 0.01) + " % of its processor time per packet");
   }
   return facts;
 }

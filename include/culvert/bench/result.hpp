@@ -118,8 +118,8 @@ struct BenchResult {
   double seconds = 0;  ///< all of it
   Machine machine;
   std::vector<Cell> cells;  ///< in the order of their keys
-  /// What the load generator itself costs: figure "timestamps" is the share of the packet rate on the bare uplink that
-  /// they take.
+  /// What the load generator itself costs: figure "timestamps" is the share by which time stamps raise its processor
+  /// time per packet on the bare uplink.
   std::map<std::string, Figure> generator;
   std::vector<std::string> notes;  ///< for people: what was not measured, and why
 };

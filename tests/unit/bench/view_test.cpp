@@ -58,8 +58,8 @@ TEST(Verdict, prefers_less_where_less_is_better) {
 TEST(Verdict, needs_both_measured_alike) {
   const BenchResult one = result_of({throughput(key(BenchMode::Tun, Measure::TcpUp, 1420), {1}),
                                      throughput(key(BenchMode::Tap, Measure::TcpUp, 1280), {2})});
-  EXPECT_EQ(verdict_of(views_of(one)), "tun or tap? They were not measured alike.");
-  EXPECT_EQ(verdict_of(views_of(result_of({}))), "tun or tap? They were not measured alike.");
+  EXPECT_EQ(verdict_of(views_of(one)), "tun or tap? Not both were measured, or not alike.");
+  EXPECT_EQ(verdict_of(views_of(result_of({}))), "tun or tap? Not both were measured, or not alike.");
 }
 
 TEST(Verdict, compares_what_most_people_run_among_what_both_have) {
