@@ -2,12 +2,17 @@
 #include "culvert/bench/role_message.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "culvert/bench/load_packet.hpp"
 
 namespace culvert {
 
 namespace {
+
+bool is_printable(char c) noexcept {
+  return c >= ' ' && c <= '~';
+}
 
 constexpr std::uint32_t payload_max = 65535 - 8;
 
@@ -39,7 +44,9 @@ WireRoleMessage to_wire(const RoleMessage& message) noexcept {
   wire.duration = count_of(message.duration);
   wire.rate = message.rate;
   std::ranges::copy(message.numbers, wire.numbers.begin());
-  wire.text_size = static_cast<std::byte>(message.text.copy(wire.text.data(), wire.text.size()));
+  const std::size_t text_size = message.text.copy(wire.text.data(), wire.text.size());
+  wire.text_size = static_cast<std::byte>(text_size);
+  std::replace_if(wire.text.begin(), wire.text.begin() + text_size, std::not_fn(is_printable), '?');
   return wire;
 }
 
@@ -60,7 +67,6 @@ std::optional<RoleMessage> parse_role_message(const WireRoleMessage& wire) {
   const auto size = std::to_integer<std::size_t>(wire.text_size);
   if (size > wire.text.size()) return {};
   message.text.assign(wire.text.data(), size);
-  const auto is_printable = [](char c) { return c >= ' ' && c <= '~'; };
   if (!std::ranges::all_of(message.text, is_printable)) return {};
   if (message.kind == RoleMessage::Kind::Start && !is_within_bounds(message)) return {};
   return message;

@@ -65,9 +65,10 @@ struct WireRoleMessage {
 inline constexpr std::size_t role_message_size = 256;
 static_assert(sizeof(WireRoleMessage) == role_message_size && alignof(WireRoleMessage) == 1);
 
+/// A text that is too long is cut; what is not printable ASCII in it becomes '?'.
 [[nodiscard]] WireRoleMessage to_wire(const RoleMessage& message) noexcept;
 /// Nothing for an unknown kind or role, a Start beyond the bounds, or text that is not printable ASCII. Any bytes may
-/// be given. A text that is too long is cut.
+/// be given.
 [[nodiscard]] std::optional<RoleMessage> parse_role_message(const WireRoleMessage& wire);
 
 }  // namespace culvert

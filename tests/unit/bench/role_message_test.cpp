@@ -61,12 +61,16 @@ TEST(RoleMessage, of_an_unknown_kind_or_role_is_refused) {
   EXPECT_FALSE(parse_role_message(wire));
 }
 
-TEST(RoleMessage, with_text_that_is_none_is_refused) {
+TEST(RoleMessage, with_text_that_is_none_is_neither_said_nor_heard) {
   RoleMessage failed;
   failed.kind = Kind::Failed;
   for (const char wrong : {'\n', '\x1b', '\0', '\x7f', '\xc3'}) {
     failed.text = std::string("a") + wrong;
-    EXPECT_FALSE(parse_role_message(to_wire(failed))) << int{wrong};
+    WireRoleMessage wire = to_wire(failed);
+    ASSERT_TRUE(parse_role_message(wire)) << int{wrong};
+    EXPECT_EQ(parse_role_message(wire)->text, "a?");
+    wire.text[1] = wrong;
+    EXPECT_FALSE(parse_role_message(wire)) << int{wrong};
   }
   failed.text = "fine";
   WireRoleMessage wire = to_wire(failed);
