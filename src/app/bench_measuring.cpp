@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
+#include <fstream>
 #include <random>
 #include <stdexcept>
+#include <thread>
+#include <utility>
 
 #include "common_end.hpp"
 #include "culvert/bench/bench_lab.hpp"
@@ -33,12 +35,31 @@ std::string_view name_of(BenchKind kind) {
   return kind == BenchKind::Quick ? "quick" : kind == BenchKind::Full ? "full" : "default";
 }
 
+/// Of all processors since the machine started: in all, and at work. In ticks.
+std::pair<double, double> processor_ticks() {
+  std::ifstream file("/proc/stat");
+  std::string name;
+  file >> name;
+  double all = 0;
+  double idle = 0;
+  double ticks = 0;
+  // user nice system idle iowait irq softirq steal: proc(5)
+  for (int i = 0; i < 8 && file >> ticks; ++i) {
+    all += ticks;
+    if (i == 3 || i == 4) idle += ticks;
+  }
+  return {all, all - idle};
+}
+
 /// What other programs take away from the measuring; nothing if that is little.
 std::optional<std::string> busyness() {
-  constexpr double load_to_tell = 0.7;
-  double load = 0;
-  if (::getloadavg(&load, 1) != 1 || load < load_to_tell) return std::nullopt;
-  return fmt::format("Other programs were at work when this began (load average {:.1f}).", load);
+  constexpr double share_to_tell = 0.1;
+  const auto [all_before, busy_before] = processor_ticks();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const auto [all, busy] = processor_ticks();
+  const double share = all > all_before ? (busy - busy_before) / (all - all_before) : 0;
+  if (share < share_to_tell) return std::nullopt;
+  return fmt::format("Other programs had {:.0f} % of the processors when this began.", share * 100);
 }
 
 /// Tells how far it is and how long it will still take, by how long it took so far.

@@ -113,10 +113,17 @@ class Planner {
 
   void add_uplink() {
     BenchStage stage{{BenchMode::Uplink, {}, {}, 1, BenchLab::uplink_mtu}, {}};
-    stage.steps.push_back(tcp(Measure::TcpUp, 1, BenchLab::uplink_mtu));
-    stage.steps.push_back(tcp(Measure::TcpDown, 1, BenchLab::uplink_mtu));
+    for (const unsigned streams : all_.streams) {
+      for (const Measure measure : {Measure::TcpUp, Measure::TcpDown, Measure::TcpBoth}) {
+        const bool is_in_middle = streams == all_.streams.front()
+                                      ? kind_ != BenchKind::Quick || measure != Measure::TcpBoth
+                                      : measure == Measure::TcpUp;
+        if (kind_ == BenchKind::Full || is_in_middle)
+          stage.steps.push_back(tcp(measure, streams, BenchLab::uplink_mtu));
+      }
+    }
     for (const std::uint32_t size : all_.sizes) stage.steps.push_back(rates(size, all_.streams.front()));
-    stage.steps.push_back(round_trips(all_.sizes.back()));
+    stage.steps.push_back(round_trips(small_.empty() ? large_.back() : small_.back()));
     BenchStep timestamps = rates(all_.sizes.front(), all_.streams.front());
     timestamps.kind = BenchStep::Kind::Timestamps;
     stage.steps.push_back(timestamps);
@@ -179,14 +186,16 @@ class Planner {
   }
 
   void add_everything(BenchStage& stage) const {
+    // Only main threads are looked at.
+    const bool is_profiled = stage.arrangement.queues == 1;
     for (const unsigned streams : all_.streams) {
       for (const Measure measure : {Measure::TcpUp, Measure::TcpDown, Measure::TcpBoth}) {
         stage.steps.push_back(tcp(measure, streams, mtu_));
-        stage.steps.back().is_profiled = true;
+        stage.steps.back().is_profiled = is_profiled;
       }
       for (const std::uint32_t size : small_) {
         stage.steps.push_back(rates(size, streams));
-        stage.steps.back().is_profiled = true;
+        stage.steps.back().is_profiled = is_profiled;
       }
     }
     if (!small_.empty()) stage.steps.push_back(round_trips(small_.back()));

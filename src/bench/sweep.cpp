@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <optional>
 #include <random>
@@ -24,6 +25,10 @@ constexpr double gibibyte = 1 << 30;
 constexpr double tcp_header_size = 52;
 /// A cell that comes nearer than this to what the generator does without a tunnel tells of the generator.
 constexpr double generator_share = 0.9;
+
+/// Round trips below which there are no percentiles, and no 99.9th.
+constexpr std::size_t samples_min = 100;
+constexpr std::size_t samples_for_thousandth = 1000;
 
 double seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
@@ -130,6 +135,14 @@ class Sweeper {
                   step ? words + ": " + words_of(*step) : words});
   }
 
+  /// Round trips come last: they need the rates.
+  std::vector<BenchStep> in_order_by_lot(std::vector<BenchStep> steps) {
+    std::ranges::shuffle(steps, random_);
+    std::ranges::stable_partition(steps,
+                                  [](const BenchStep& step) { return step.kind != BenchStep::Kind::RoundTrips; });
+    return steps;
+  }
+
   void run_stage(const BenchStage& stage) {
     const auto done_after = done_ + expected_time_of(stage);
     try {
@@ -138,7 +151,7 @@ class Sweeper {
       MeasuredTunnel& tunnel = *opened;
       done_ += expected_setup_time;
       remember_paths(stage.arrangement, tunnel);
-      for (const BenchStep& step : stage.steps) {
+      for (const BenchStep& step : in_order_by_lot(stage.steps)) {
         tell(stage, &step);
         try {
           run_step(stage.arrangement, step, tunnel);
@@ -230,17 +243,20 @@ class Sweeper {
     struct Goal {
       Measure measure;
       double loss_max;
-      double rate;  ///< the highest that passed so far
-      Spent spent;  ///< at that rate
-      double packets;
     };
-    std::array<Goal, 2> goals{{{Measure::RateWithoutLoss, 0, 0, {}, 0}, {Measure::RateAtHalfPercent, 0.005, 0, {}, 0}}};
+    constexpr std::array<Goal, 2> goals{{{Measure::RateWithoutLoss, 0}, {Measure::RateAtHalfPercent, 0.005}}};
+    struct Trial {
+      double rate;
+      UdpOutcome outcome;
+      Spent spent;
+    };
     std::vector<RateGoal> wanted;
     for (const Goal& goal : goals) {
       const auto estimate = rates_.find(key_of(arrangement, step, goal.measure));
       wanted.push_back({goal.loss_max, estimate == rates_.end() ? std::nullopt : std::optional(estimate->second)});
     }
     RateSearch search(std::move(wanted));
+    std::vector<Trial> trials;
     while (const auto rate = search.next()) {
       UdpTrial trial;
       trial.packet_size = step.packet_size;
@@ -250,29 +266,28 @@ class Sweeper {
       Spent spent;
       const UdpOutcome outcome = measured(trial, tunnel, step.is_profiled, spent);
       search.told(outcome);
-      const double sent = static_cast<double>(outcome.sent) / seconds(outcome.elapsed);
-      for (Goal& goal : goals) {
-        if (outcome.received == 0 || outcome.loss() > goal.loss_max || sent <= goal.rate) continue;
-        goal.rate = sent;
-        goal.spent = spent;
-        goal.packets = static_cast<double>(outcome.received);
-      }
+      trials.push_back({static_cast<double>(outcome.sent) / seconds(outcome.elapsed), outcome, std::move(spent)});
     }
     for (std::size_t i = 0; i < goals.size(); ++i) {
-      const Goal& goal = goals[i];
-      const CellKey key = key_of(arrangement, step, goal.measure);
+      const CellKey key = key_of(arrangement, step, goals[i].measure);
       const std::optional<FoundRate> found = search.found(i);
-      if (!found || goal.packets == 0) {
+      if (!found) {
         note(words_of(arrangement) + ": in a round no rate was found at which packets of " +
              std::to_string(step.packet_size) + " bytes pass " +
-             (goal.loss_max == 0 ? "without loss" : "with 0.5 % loss"));
+             (goals[i].loss_max == 0 ? "without loss" : "with 0.5 % loss"));
         continue;
       }
       rates_[key] = found->rate;
       Cell& cell = this->cell(key);
       add(cell, "rate", found->rate);
       rounds_limited_[key] += static_cast<std::size_t>(found->is_limited_by_generator);
-      add_costs(cell, goal.spent, "cpu_per_mpacket", goal.packets / 1e6, goal.packets);
+      // What it costs is what the trial at that rate did.
+      const auto nearest = std::ranges::min_element(trials, {}, [&](const Trial& trial) {
+        const bool has_passed = trial.outcome.received != 0 && trial.outcome.loss() <= goals[i].loss_max;
+        return has_passed ? std::abs(trial.rate - found->rate) : std::numeric_limits<double>::infinity();
+      });
+      const auto packets = static_cast<double>(nearest->outcome.received);
+      if (packets != 0) add_costs(cell, nearest->spent, "cpu_per_mpacket", packets / 1e6, packets);
     }
   }
 
@@ -285,6 +300,7 @@ class Sweeper {
     for (const Load& load :
          {Load{Measure::RoundTripIdle, 0}, Load{Measure::RoundTripHalf, 0.5}, Load{Measure::RoundTripFull, 1}}) {
       RoundTripTrial trial;
+      trial.packet_size = step.packet_size;
       trial.duration = settings_.times.round_trips;
       if (load.share > 0) {
         if (full == rates_.end()) return;
@@ -295,12 +311,19 @@ class Sweeper {
       }
       Spent spent;
       RoundTripOutcome outcome = measured(trial, tunnel, false, spent);
-      if (outcome.times.empty()) throw std::runtime_error("no packet was answered");
+      const std::size_t answered = outcome.times.size();
+      if (answered < samples_min) {
+        note(words_of(arrangement) + ": " + std::string(to_string(load.measure)) +
+             " was left out of a round, in which too few packets were answered");
+        continue;
+      }
       std::ranges::sort(outcome.times);
       Cell& cell = this->cell(key_of(arrangement, step, load.measure));
       add(cell, "p50", percentile(outcome.times, 0.5));
       add(cell, "p99", percentile(outcome.times, 0.99));
-      add(cell, "p99_9", percentile(outcome.times, 0.999));
+      // Of fewer it would be no more than the longest.
+      if (answered >= samples_for_thousandth) add(cell, "p99_9", percentile(outcome.times, 0.999));
+      add(cell, "lost", static_cast<double>(outcome.lost) / static_cast<double>(answered + outcome.lost));
       add_drops(cell, spent);
     }
   }
@@ -340,19 +363,20 @@ class Sweeper {
   }
 
   /// Marks what says more of the generator than of the tunnel: a rate beyond which the generator failed in most rounds,
-  /// and TCP that comes near what the bare uplink carries.
+  /// and TCP that comes near what the bare uplink carries the same way.
   void mark_limits() {
-    double ceiling = 0;
-    for (const auto& [key, cell] : cells_) {
-      if (key.mode != BenchMode::Uplink || key.measure > Measure::TcpBoth) continue;
-      ceiling = std::max(ceiling, cell.figures.at("throughput").median());
-    }
     for (auto& [key, cell] : cells_) {
-      const auto rate = cell.figures.find("rate");
-      const auto throughput = cell.figures.find("throughput");
-      if (rate != cell.figures.end()) {
+      if (key.mode == BenchMode::Uplink) continue;
+      if (const auto rate = cell.figures.find("rate"); rate != cell.figures.end()) {
         cell.is_limited_by_generator = 2 * rounds_limited_[key] > rate->second.rounds.size();
-      } else if (throughput != cell.figures.end() && ceiling > 0) {
+      }
+      const auto throughput = cell.figures.find("throughput");
+      if (throughput == cell.figures.end()) continue;
+      for (const auto& [other, bare] : cells_) {
+        const bool is_alike =
+            other.mode == BenchMode::Uplink && other.measure == key.measure && other.streams == key.streams;
+        if (!is_alike) continue;
+        const double ceiling = bare.figures.at("throughput").median();
         cell.is_limited_by_generator = throughput->second.median() >= generator_share * ceiling;
       }
     }

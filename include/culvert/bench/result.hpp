@@ -85,6 +85,7 @@ inline constexpr FigureKind figure_kinds[] = {
     {"p50", "us", false},
     {"p99", "us", false},
     {"p99_9", "us", false},
+    {"lost", "share", false},                 // of round trips that were begun
     {"cpu_per_gib", "s/GiB", false},          // of both engines together, TCP
     {"cpu_per_mpacket", "s/Mpacket", false},  // of both engines together, UDP
     {"system_calls", "1/packet", false},      // of both engines together; a packet is one of packet_size
