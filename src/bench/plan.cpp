@@ -246,8 +246,7 @@ std::vector<BenchStage> plan_of_tunnel(const BenchWish& wish, const Arrangement&
   if (!wish.modes.empty() || !wish.ciphers.empty() || !wish.offloads.empty() || !wish.queues.empty()) {
     throw std::invalid_argument(
         "a tunnel that is there is measured as it is: leave out --mode, --cipher, --offloads and --queues, which are "
-        "for "
-        "the lab");
+        "for the lab");
   }
   for (const std::uint32_t size : wish.sizes) {
     if (size <= tunnel.mtu) continue;

@@ -14,7 +14,7 @@ namespace culvert {
 struct SweepSettings {
   unsigned rounds = 5;
   TrialTimes times;
-  std::uint64_t seed = 0;  ///< decides in which order each round goes through the stages
+  std::uint64_t seed = 0;  ///< decides the order within rounds
 };
 
 /// How far a sweep is.
@@ -25,8 +25,7 @@ struct SweepProgress {
 using OnSweepProgress = std::function<void(const SweepProgress&)>;
 
 /// Cells with their figures, marks and drops, what the generator costs, and notes. A step that fails is left out of its
-/// round and told in a note. Throws std::runtime_error when in the first round
-/// nothing could be measured of any tunnel.
+/// round and told in a note. Throws std::runtime_error when in the first round nothing could be measured of any tunnel.
 [[nodiscard]] BenchResult sweep(const OpenTunnel& open, std::span<const BenchStage> plan, const SweepSettings& settings,
                                 const OnSweepProgress& on_progress = {});
 
