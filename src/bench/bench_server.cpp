@@ -44,10 +44,9 @@ constexpr auto token_patience = 5s;
 constexpr std::size_t candidates_max = 8;
 constexpr uid_t nobody = 65534;
 
-BenchOrder read_order() {
-  const UniqueFd order_fd(bench_order_fd);
+BenchOrder read_order(const UniqueFd& from) {
   BenchOrder order;
-  if (::read(order_fd.get(), &order, sizeof order) != static_cast<ssize_t>(sizeof order)) {
+  if (::read(from.get(), &order, sizeof order) != static_cast<ssize_t>(sizeof order)) {
     throw std::runtime_error(std::string(bench_command_word) + " is for culvert itself: see culvert bench --help");
   }
   order.device.back() = '\0';
@@ -167,9 +166,10 @@ class Session {
     auto idle_until = Clock::now() + idle_max;
     for (;;) {
       wait();
-      while (const auto message = channel_.receive(0ms)) {
+      // One at a time: who never ceases to talk does not keep the limits from being looked at.
+      if (const auto message = channel_.receive(0ms)) {
         take(*message);
-        idle_until = Clock::now() + idle_max;
+        if (message->kind == Kind::Start) idle_until = Clock::now() + idle_max;
       }
       if (!report()) return;
       if (!roles_.empty()) idle_until = Clock::now() + idle_max;
@@ -254,7 +254,8 @@ class Session {
 }  // namespace
 
 int serve_bench() {
-  BenchOrder order = read_order();
+  std::optional<UniqueFd> order_fd{bench_order_fd};
+  BenchOrder order = read_order(*order_fd);
   const BenchToken token{KeyView(order.token)};
   wipe(order.token);
   ::signal(SIGPIPE, SIG_IGN);
@@ -263,6 +264,7 @@ int serve_bench() {
   std::optional<UniqueFd> listener{bench_listener_fd};
   UniqueFd connection = admit(*listener, token);
   listener.reset();
+  order_fd.reset();
   Session session(std::move(connection), order);
   try {
     session.live();

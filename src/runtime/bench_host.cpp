@@ -2,6 +2,7 @@
 #include "culvert/runtime/bench_host.hpp"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -11,6 +12,8 @@
 
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -27,6 +30,8 @@ namespace {
 
 /// Longer than the longest sweep.
 constexpr std::uint16_t seconds_max = 15 * 60;
+/// For the process to end by itself, whose time begins with the token.
+constexpr std::chrono::seconds patience{60};
 
 [[noreturn]] void refuse(const char* what) {
   throw std::system_error(errno, std::system_category(), what);
@@ -50,15 +55,21 @@ UniqueFd listen_on(const BenchInterface& interface, bool has_v6, std::uint16_t& 
   return listener;
 }
 
-/// One end of a pipe from which `order` can be read.
-UniqueFd pipe_with(const BenchOrder& order) {
+struct Pipe {
+  UniqueFd reading;
+  UniqueFd writing;
+};
+
+/// From which `order` can be read.
+Pipe pipe_with(const BenchOrder& order) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) refuse("making a pipe");
-  UniqueFd reading(ends[0]);
-  const UniqueFd writing(ends[1]);
+  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
   // A pipe holds more than that.
-  if (::write(writing.get(), &order, sizeof order) != static_cast<ssize_t>(sizeof order)) refuse("writing to a pipe");
-  return reading;
+  if (::write(pipe.writing.get(), &order, sizeof order) != static_cast<ssize_t>(sizeof order)) {
+    refuse("writing to a pipe");
+  }
+  return pipe;
 }
 
 /// A copy beyond the descriptors that the process is to have.
@@ -118,11 +129,7 @@ BenchAnswer copy_of(const BenchAnswer& answer) {
 
 /// The process, until its end was noticed.
 struct BenchHost::Serving {
-  Serving(asio::io_context& io, pid_t process) : pid(process), ended(io) {
-    const long fd = ::syscall(SYS_pidfd_open, pid, 0);
-    if (fd < 0) refuse("watching a process");
-    ended.assign(static_cast<int>(fd));
-  }
+  explicit Serving(asio::io_context& io) : ended(io), deadline(io) {}
   ~Serving() {
     if (pid < 0) return;
     ::kill(pid, SIGKILL);
@@ -132,8 +139,22 @@ struct BenchHost::Serving {
   Serving(const Serving&) = delete;
   Serving& operator=(const Serving&) = delete;
 
-  pid_t pid;
+  void watch(pid_t process) {
+    pid = process;
+    const long fd = ::syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0) refuse("watching a process");
+    ended.assign(static_cast<int>(fd));
+  }
+  /// Whether the token has come.
+  [[nodiscard]] bool has_begun() const noexcept {
+    pollfd entry{.fd = order.get(), .events = 0, .revents = 0};
+    return ::poll(&entry, 1, 0) > 0 && (entry.revents & POLLERR) != 0;
+  }
+
+  pid_t pid = -1;
+  UniqueFd order;  ///< the writing end, which has no reader any more when the token has come
   asio::posix::stream_descriptor ended;
+  asio::steady_timer deadline;
   PublicKey peer;
   BenchAnswer answer;
 };
@@ -146,6 +167,7 @@ void BenchHost::end() noexcept {
   if (!serving_) return;
   boost::system::error_code ignored;
   serving_->ended.close(ignored);
+  serving_->deadline.cancel(ignored);
   serving_.reset();
 }
 
@@ -183,10 +205,12 @@ BenchAnswer BenchHost::decide(const PublicKey& peer, const BenchNumber& number, 
   } else if (serving_ && serving_->peer == peer && serving_->answer.number == number) {
     // The first answer was lost.
     return copy_of(serving_->answer);
-  } else if (serving_) {
+  } else if (serving_ && (serving_->peer != peer || serving_->has_begun())) {
     answer.verdict = BenchVerdict::Busy;
     why = "peer " + device_.labels.of(serving_->peer) + " runs one";
   } else {
+    // Of the same peer, which got no way to it, or has given up.
+    end();
     try {
       if (!tun) throw std::runtime_error("there is no device at present");
       answer = begin(peer, rate->second, *tun);
@@ -232,17 +256,28 @@ BenchAnswer BenchHost::begin(const PublicKey& peer, std::uint64_t rate, const Tu
   order.seconds = seconds_max;
   order.daemon = ::getpid();
   interface.name.copy(order.device.data(), order.device.size() - 1);
-  const UniqueFd reading = pipe_with(order);
+  Pipe pipe = pipe_with(order);
   wipe(order.token);
-  serving_ = std::make_shared<Serving>(io_, spawn(listener, reading));
-  serving_->peer = peer;
-  const auto on_end = [this, serving = std::weak_ptr(serving_)](boost::system::error_code failed) {
-    const auto ended = serving.lock();
+  const auto serving = std::make_shared<Serving>(io_);
+  serving->peer = peer;
+  serving->order = std::move(pipe.writing);
+  serving->watch(spawn(listener, pipe.reading));
+  serving_ = serving;
+  const auto on_end = [this, weak = std::weak_ptr(serving)](boost::system::error_code failed) {
+    const auto ended = weak.lock();
     if (failed || !ended || ended != serving_) return;
     spdlog::info("peer {}: its benchmark has ended", device_.labels.of(ended->peer));
-    serving_.reset();
+    end();
   };
-  serving_->ended.async_wait(asio::posix::stream_descriptor::wait_read, on_end);
+  serving->ended.async_wait(asio::posix::stream_descriptor::wait_read, on_end);
+  const auto on_deadline = [this, weak = std::weak_ptr(serving)](boost::system::error_code failed) {
+    const auto late = weak.lock();
+    if (failed || !late || late != serving_) return;
+    spdlog::warn("peer {}: its benchmark did not end in time, and was ended", device_.labels.of(late->peer));
+    end();
+  };
+  serving->deadline.expires_after(std::chrono::seconds(seconds_max) + patience);
+  serving->deadline.async_wait(on_deadline);
   return answer;
 }
 

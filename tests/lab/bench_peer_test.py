@@ -99,6 +99,14 @@ class TwoSites(Scenario):
             raise
         return connection
 
+    def near_end(self, answer):
+        """A connection that the token was brought over."""
+        near = self.connected(int(answer["culvert_bench_port"]))
+        near.sendall(bytes.fromhex(answer["culvert_bench_token"]))
+        near.settimeout(60)
+        self.assertEqual(0, near.recv(256, socket.MSG_WAITALL)[0], "ready")
+        return near
+
 
 class Measured(TwoSites):
     def test_everything_is_measured_both_ways(self):
@@ -159,14 +167,14 @@ class Limited(TwoSites):
     allow_bench = "8M"
 
     def test_who_sends_more_over_tcp_than_that_is_hung_up_on(self):
-        with self.near_end() as near:
+        with self.near_end(self.ask()) as near:
             with self.connected(self.started(near, role=1, flows=1, duration=60000)) as stream:
                 stream.settimeout(0.2)
                 self.sends_until_refused(near, lambda: stream.sendall(bytes(1 << 20)))
         self.ended()
 
     def test_who_sends_more_over_udp_than_that_is_hung_up_on(self):
-        with self.near_end() as near:
+        with self.near_end(self.ask()) as near:
             port = self.started(near, role=3, flows=1, duration=60000, payload=1000, trial=77)
             numbers = itertools.count()
             with self.host_a.socket(kind=socket.SOCK_DGRAM) as flow:
@@ -174,14 +182,6 @@ class Limited(TwoSites):
                 self.sends_until_refused(near, lambda: flow.send(
                     struct.pack(">HBBIII", 0xc77e, 0, 0, 77, next(numbers), 0).ljust(1000, b"\0")))
         self.ended()
-
-    def near_end(self):
-        answer = self.ask()
-        near = self.connected(int(answer["culvert_bench_port"]))
-        near.sendall(bytes.fromhex(answer["culvert_bench_token"]))
-        near.settimeout(60)
-        self.assertEqual(0, near.recv(256, socket.MSG_WAITALL)[0], "ready")
-        return near
 
     def started(self, near, role, flows, duration, payload=0, trial=0):
         """The far end's port."""
@@ -300,6 +300,27 @@ class Ended(TwoSites):
         self.assertEqual(0, self.b.stop())
         self.assertEqual([], servers())
         near.end(signal.SIGKILL)
+
+    def test_who_was_granted_one_and_did_not_come_may_ask_again(self):
+        first = self.ask()
+        [server] = servers()
+        time.sleep(1)
+        second = self.ask()
+        self.assertNotEqual(first["culvert_bench_token"], second["culvert_bench_token"])
+        wait_until(lambda: servers() and server not in servers(), what="another process in the place of the first")
+        with self.near_end(second):
+            time.sleep(1)
+            self.assertIn("it is busy", self.refused())
+        self.ended()
+
+    def test_who_says_stop_for_ever_asks_for_nothing_and_is_hung_up_on(self):
+        with self.near_end(self.ask()) as near:
+            until = time.monotonic() + 100
+            while not select.select([near], [], [], 0.2)[0]:
+                self.assertLess(time.monotonic(), until, "half a minute")
+                near.sendall(bytes([2]).ljust(256, b"\0"))
+            self.assertIn(b"nothing was asked", near.recv(256, socket.MSG_WAITALL))
+        self.ended()
 
     def test_who_does_not_bring_the_token_is_not_served(self):
         """Asked by hand: what the daemon gives is all there is, and without the token it is worth nothing."""

@@ -12,7 +12,7 @@
 
 namespace culvert {
 
-/// At most one benchmark at a time. It is run by a process of its own, in the device's network namespace, which lives
+/// At most one benchmark at a time, and a peer that was granted one but did not begin it may ask anew. It is run by a process of its own, in the device's network namespace, which lives
 /// no longer than this object. On the thread that runs `io`.
 class BenchHost {
  public:

@@ -14,7 +14,7 @@ namespace culvert {
 /// The command of this program that the process runs: culvert BENCH_COMMAND. It inherits two descriptors.
 inline constexpr const char* bench_command_word = "serve-bench";
 inline constexpr int bench_listener_fd = 3;  ///< listens for the one that brings the token
-inline constexpr int bench_order_fd = 4;     ///< gives a BenchOrder, once
+inline constexpr int bench_order_fd = 4;     ///< gives a BenchOrder, once; to be closed when the token has come
 
 /// As it is: from and to the same program. Holds a secret.
 struct BenchOrder {
