@@ -39,7 +39,8 @@ BenchCommand::BenchCommand(CLI::App& app) {
   compare_->add_flag("--json", as_json_, "as JSON");
   compare_->footer(
       "Example: culvert bench compare main.json branch.json\n"
-      "Exit status: 0 nothing is worse, 1 failed, 2 wrong command line, 3 something is worse.");
+      "Exit status: 0 nothing is worse, 1 failed, 2 wrong command line, 3 a cell of a tunnel is lost, or more of\n"
+      "throughput, rate and p50 are worse than chance explains, or one by more than thrice the threshold.");
 
   show_ = bench_->add_subcommand("show", "Show a result that was kept");
   show_->add_option("FILE", shown_, "what culvert bench --json wrote")->required();
@@ -66,7 +67,7 @@ int BenchCommand::show_file() const {
 int BenchCommand::compare_files() const {
   const Comparison comparison = compare(read_result(before_), read_result(after_), threshold_percent_ / 100);
   std::fputs((as_json_ ? to_json(comparison) : to_text(comparison, before_, after_)).c_str(), stdout);
-  return comparison.count(ChangeVerdict::Worse) == 0 ? 0 : status_worse;
+  return comparison.alarm().is_raised() ? status_worse : 0;
 }
 
 }  // namespace culvert

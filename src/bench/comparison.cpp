@@ -2,34 +2,37 @@
 #include "culvert/bench/comparison.hpp"
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "culvert/bench/figure_text.hpp"
 
 namespace culvert {
 namespace {
 
-namespace json = boost::json;
-
 bool is_within(double value, const Figure& figure) {
   return figure.least() <= value && value <= figure.most();
 }
 
 ChangeVerdict verdict_on(const FigureChange& change, double threshold) {
-  if (are_alike(change.before, change.after)) return ChangeVerdict::Same;
-  if (do_overlap(change.before, change.after) || std::abs(change.change()) <= threshold) return ChangeVerdict::Unclear;
+  // What fails more often than not may well be good in the rounds that are left.
+  const bool has_lost_rounds = 2 * change.after.rounds.size() < change.before.rounds.size();
+  if (are_alike(change.before, change.after)) return has_lost_rounds ? ChangeVerdict::Unclear : ChangeVerdict::Same;
+  if (do_overlap(change.before, change.after) || std::abs(change.change()) <= threshold || change.has_few_rounds()) {
+    return ChangeVerdict::Unclear;
+  }
   const bool is_more = change.after.median() > change.before.median();
-  return is_more == kind_of(change.name).more_is_better ? ChangeVerdict::Better : ChangeVerdict::Worse;
+  if (is_more != kind_of(change.name).more_is_better) return ChangeVerdict::Worse;
+  return has_lost_rounds ? ChangeVerdict::Unclear : ChangeVerdict::Better;
 }
 
 CellChange change_of(const Cell& before, const Cell& after, double threshold) {
   CellChange change{before.key, {}, before.is_limited_by_generator || after.is_limited_by_generator};
   for (const FigureKind& kind : figure_kinds) {
     // What the time is made of is neither good nor bad.
-    if (kind.unit == "share") continue;
+    if (kind.name.starts_with("time_")) continue;
     const auto one = before.figures.find(std::string(kind.name));
     const auto other = after.figures.find(std::string(kind.name));
     if (one == before.figures.end() || other == after.figures.end()) continue;
@@ -46,6 +49,16 @@ void note_difference(std::vector<std::string>& all, const std::string& what, con
   if (before != after) all.push_back(what + ": " + one_line(before) + " → " + one_line(after));
 }
 
+using NamedValues = std::vector<std::pair<std::string, std::string>>;
+
+void note_differences(std::vector<std::string>& all, const std::string& what, const NamedValues& before,
+                      const NamedValues& after) {
+  std::map<std::string, std::pair<std::string, std::string>> values;
+  for (const auto& [name, value] : before) values.try_emplace(name, "none", "none").first->second.first = value;
+  for (const auto& [name, value] : after) values.try_emplace(name, "none", "none").first->second.second = value;
+  for (const auto& [name, both] : values) note_difference(all, what + one_line(name), both.first, both.second);
+}
+
 std::vector<std::string> differences_between(const BenchResult& before, const BenchResult& after) {
   std::vector<std::string> all;
   note_difference(all, "kind of run", before.kind, after.kind);
@@ -55,77 +68,26 @@ std::vector<std::string> differences_between(const BenchResult& before, const Be
   note_difference(all, "processor", before.machine.cpu, after.machine.cpu);
   note_difference(all, "processors", std::to_string(before.machine.cpus), std::to_string(after.machine.cpus));
   note_difference(all, "virtualization", before.machine.virtualization, after.machine.virtualization);
+  note_differences(all, "", before.machine.versions, after.machine.versions);
+  note_differences(all, "offloads, ", before.machine.offloads, after.machine.offloads);
   return all;
+}
+
+bool has_first(const Cell& cell) {
+  return cell.figures.contains(std::string(first_figure(cell.key.measure)));
+}
+
+bool is_much_worse(const FigureChange& figure, double threshold) {
+  const bool is_more = figure.after.median() > figure.before.median();
+  const double between =
+      is_more ? figure.after.least() - figure.before.most() : figure.before.least() - figure.after.most();
+  return figure.verdict == ChangeVerdict::Worse && std::abs(figure.change()) > 3 * threshold &&
+         between > threshold * std::abs(figure.before.median());
 }
 
 const FigureChange* first_of(const CellChange& cell) {
   const auto found = std::ranges::find(cell.figures, first_figure(cell.key.measure), &FigureChange::name);
   return found == cell.figures.end() ? nullptr : &*found;
-}
-
-std::string percent(double change) {
-  if (std::isinf(change)) return "from 0";
-  return (change < 0 ? "−" : "+") + short_number(std::abs(change) * 100) + " %";
-}
-
-std::string line_of(const FigureChange& figure) {
-  const Scale scale = scale_for(figure.before.median(), kind_of(figure.name).unit);
-  return "  " + padded(figure.name, 16) + padded(percent(figure.change()), 9, true) + "   " +
-         with_spread(figure.before, scale.divisor) + " → " + with_spread(figure.after, scale.divisor) + " " +
-         scale.unit + "\n";
-}
-
-std::string list_of(const Comparison& comparison, ChangeVerdict verdict) {
-  std::string text;
-  for (const CellChange& cell : comparison.cells) {
-    std::string lines;
-    for (const FigureChange& figure : cell.figures) {
-      if (figure.verdict == verdict) lines += line_of(figure);
-    }
-    if (!lines.empty()) text += text_of(cell.key) + (cell.is_limited_by_generator ? " †\n" : "\n") + lines;
-  }
-  return text;
-}
-
-std::string keys_of(const std::vector<CellKey>& keys) {
-  std::string text;
-  for (const CellKey& key : keys) text += "  " + text_of(key) + "\n";
-  return text;
-}
-
-json::value key_value(const CellKey& key) {
-  return {{"mode", to_string(key.mode)},
-          {"cipher", key.cipher},
-          {"offloads", to_string(key.offloads)},
-          {"queues", key.queues},
-          {"streams", key.streams},
-          {"packet_size", key.packet_size},
-          {"measure", to_string(key.measure)}};
-}
-
-json::array key_values(const std::vector<CellKey>& keys) {
-  json::array array;
-  for (const CellKey& key : keys) array.push_back(key_value(key));
-  return array;
-}
-
-json::value spread(const Figure& figure) {
-  return {{"median", figure.median()}, {"least", figure.least()}, {"most", figure.most()}};
-}
-
-json::value cell_value(const CellChange& cell) {
-  json::object figures;
-  for (const FigureChange& figure : cell.figures) {
-    const double change = figure.change();
-    figures[figure.name] = {{"verdict", to_string(figure.verdict)},
-                            {"change", std::isfinite(change) ? json::value(change) : json::value(nullptr)},
-                            {"before", spread(figure.before)},
-                            {"after", spread(figure.after)}};
-  }
-  json::object object = key_value(cell.key).as_object();
-  object["limited_by_generator"] = cell.is_limited_by_generator;
-  object["figures"] = std::move(figures);
-  return object;
 }
 
 }  // namespace
@@ -141,6 +103,31 @@ bool do_overlap(const Figure& one, const Figure& other) {
 double FigureChange::change() const {
   if (before.median() != 0) return after.median() / before.median() - 1;
   return after.median() == 0 ? 0 : std::numeric_limits<double>::infinity();
+}
+
+bool FigureChange::has_few_rounds() const {
+  return std::min(before.rounds.size(), after.rounds.size()) < rounds_min;
+}
+
+const FigureChange* CellChange::first_that_counts() const {
+  const FigureChange* const first = first_of(*this);
+  const bool is_of_tunnel = key.mode != BenchMode::Uplink && !is_limited_by_generator;
+  return first != nullptr && is_of_tunnel && !first->has_few_rounds() ? first : nullptr;
+}
+
+std::size_t worse_by_chance(std::size_t figures) {
+  constexpr double share = 1.0 / 252;
+  const auto all = static_cast<double>(figures);
+  // The binomial distribution's terms, one from the other.
+  double term = std::pow(1 - share, all);
+  double sum = term;
+  std::size_t worse = 0;
+  while (sum < 0.99 && worse < figures) {
+    term *= (all - static_cast<double>(worse)) / static_cast<double>(worse + 1) * share / (1 - share);
+    sum += term;
+    ++worse;
+  }
+  return worse;
 }
 
 std::size_t Comparison::comparable() const {
@@ -160,6 +147,21 @@ std::size_t Comparison::count(ChangeVerdict verdict) const {
   return static_cast<std::size_t>(count);
 }
 
+Alarm Comparison::alarm() const {
+  Alarm alarm;
+  for (const CellChange& cell : cells) {
+    const FigureChange* const first = cell.first_that_counts();
+    if (first == nullptr) continue;
+    ++alarm.counted;
+    alarm.worse += static_cast<std::size_t>(first->verdict == ChangeVerdict::Worse);
+    alarm.much_worse += static_cast<std::size_t>(is_much_worse(*first, threshold));
+  }
+  alarm.chance = worse_by_chance(alarm.counted);
+  alarm.lost = static_cast<std::size_t>(
+      std::ranges::count_if(lost, [](const CellKey& key) { return key.mode != BenchMode::Uplink; }));
+  return alarm;
+}
+
 Comparison compare(const BenchResult& before, const BenchResult& after, double threshold) {
   Comparison comparison;
   comparison.threshold = threshold;
@@ -168,63 +170,14 @@ Comparison compare(const BenchResult& before, const BenchResult& after, double t
   for (const Cell& cell : after.cells) left.emplace(cell.key, &cell);
   for (const Cell& cell : before.cells) {
     const auto other = left.find(cell.key);
-    if (other == left.end()) {
-      comparison.only_before.push_back(cell.key);
-      continue;
-    }
+    const bool is_there = other != left.end();
+    if (!is_there || (has_first(cell) && !has_first(*other->second))) comparison.lost.push_back(cell.key);
+    if (!is_there) continue;
     comparison.cells.push_back(change_of(cell, *other->second, threshold));
     left.erase(other);
   }
   for (const auto& [key, cell] : left) comparison.only_after.push_back(key);
   return comparison;
-}
-
-std::string to_text(const Comparison& comparison, const std::string& before, const std::string& after) {
-  const std::size_t comparable = comparison.comparable();
-  const std::size_t worse = comparison.count(ChangeVerdict::Worse);
-  const std::size_t better = comparison.count(ChangeVerdict::Better);
-  std::string text = one_line(before) + " → " + one_line(after) + ": " + std::to_string(worse) + " worse, " +
-                     std::to_string(better) + " better, " + std::to_string(comparison.count(ChangeVerdict::Same)) +
-                     " same, " + std::to_string(comparison.count(ChangeVerdict::Unclear)) + " not to be told\n";
-  if (comparable == 0) {
-    text += "No cell is in both.\n";
-  } else {
-    text += std::to_string(comparison.alike()) + " of " + std::to_string(comparable) + " cells (" +
-            std::to_string(100 * comparison.alike() / comparable) + " %) agree within their spreads.\n";
-  }
-  for (const std::string& difference : comparison.differences) text += "differs: " + difference + "\n";
-  if (worse != 0) text += "\nworse\n" + list_of(comparison, ChangeVerdict::Worse);
-  if (better != 0) text += "\nbetter\n" + list_of(comparison, ChangeVerdict::Better);
-  if (!comparison.only_before.empty()) text += "\nonly in the first\n" + keys_of(comparison.only_before);
-  if (!comparison.only_after.empty()) text += "\nonly in the second\n" + keys_of(comparison.only_after);
-  const bool is_marked = std::ranges::any_of(comparison.cells, [](const CellChange& cell) {
-    return cell.is_limited_by_generator && std::ranges::any_of(cell.figures, [](const FigureChange& figure) {
-             return figure.verdict == ChangeVerdict::Better || figure.verdict == ChangeVerdict::Worse;
-           });
-  });
-  if (is_marked) text += "\n† the load generator was the limit, not the tunnel\n";
-  return text;
-}
-
-std::string to_json(const Comparison& comparison) {
-  json::array cells;
-  for (const CellChange& cell : comparison.cells) cells.push_back(cell_value(cell));
-  json::array differences;
-  for (const std::string& difference : comparison.differences) differences.emplace_back(difference);
-  const json::value value = {{"schema", "culvert-bench-comparison"},
-                             {"version", 1},
-                             {"threshold", comparison.threshold},
-                             {"cells_comparable", comparison.comparable()},
-                             {"cells_alike", comparison.alike()},
-                             {"worse", comparison.count(ChangeVerdict::Worse)},
-                             {"better", comparison.count(ChangeVerdict::Better)},
-                             {"same", comparison.count(ChangeVerdict::Same)},
-                             {"unclear", comparison.count(ChangeVerdict::Unclear)},
-                             {"differences", differences},
-                             {"only_before", key_values(comparison.only_before)},
-                             {"only_after", key_values(comparison.only_after)},
-                             {"cells", cells}};
-  return json::serialize(value) + "\n";
 }
 
 }  // namespace culvert

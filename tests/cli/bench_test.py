@@ -46,11 +46,48 @@ class Compare(Files):
         self.assertEqual(DONE, culvert("compare", after, before).returncode)
         self.assertEqual(DONE, culvert("compare", before, after, "--threshold", "60").returncode)
 
+    def test_fails_when_tap_is_gone_or_its_rates_are(self):
+        before = self.file("a.json", canned_result.result())
+        for name, is_gone in (("mode", lambda cell: cell["mode"] == "tap"),
+                              ("rate", lambda cell: (cell["mode"], cell["measure"], cell["packet_size"]) == ("tap", "ndr", 64))):
+            result = canned_result.result()
+            result["cells"] = [cell for cell in result["cells"] if not is_gone(cell)]
+            done = culvert("compare", before, self.file(f"{name}.json", result))
+            self.assertEqual((WORSE, ""), (done.returncode, done.stderr))
+            self.assertIn("\nlost: in the first only\n  tap, ", done.stdout)
+
+    def test_does_not_fail_for_chance_noise_or_the_machine(self):
+        def of_cell(key, change):
+            result = canned_result.result()
+            for cell in result["cells"]:
+                if (cell["mode"], cell["measure"], cell["packet_size"], cell["streams"]) == key and cell["cipher"] in ("", "chacha20-poly1305"):
+                    change(cell)
+            return result
+
+        def slower(factor, rounds=5):
+            def change(cell):
+                figure = next(iter(cell["figures"].values()))
+                figure["rounds"] = [value * factor for value in figure["rounds"]][:rounds]
+            return change
+
+        before = self.file("a.json", canned_result.result())
+        for name, key, change, status in (("one in hundreds", ("tap", "tcp-up", 8920, 1), slower(0.9), DONE),
+                                          ("much slower", ("tap", "tcp-up", 8920, 1), slower(0.5), WORSE),
+                                          ("few rounds", ("tap", "tcp-up", 8920, 1), slower(0.5, 4), DONE),
+                                          ("uplink", ("uplink", "tcp-up", 8920, 1), slower(0.5), DONE),
+                                          ("limited", ("tap", "tcp-up", 8920, 1),
+                                           lambda cell: (slower(0.5)(cell), cell.update(limited_by_generator=True)), DONE)):
+            with self.subTest(name):
+                done = culvert("compare", before, self.file("b.json", of_cell(key, change)))
+                self.assertEqual((status, ""), (done.returncode, done.stderr), done.stdout)
+
     def test_is_json_too(self):
         before, after = (self.file(f"{factor}.json", canned_result.result(factor)) for factor in (1, 0.5))
         done = culvert("compare", "--json", before, after)
         self.assertEqual(WORSE, done.returncode)
-        self.assertGreater(json.loads(done.stdout)["worse"], 0)
+        compared = json.loads(done.stdout)
+        self.assertGreater(compared["counted"]["worse"], compared["counted"]["chance"])
+        self.assertTrue(compared["is_worse"])
 
     def test_refuses_what_is_no_result(self):
         good = self.file("a.json", canned_result.result())
@@ -61,6 +98,7 @@ class Compare(Files):
                 self.assertEqual((FAILED, ""), (done.returncode, done.stdout))
                 self.assertRegex(done.stderr, why)
                 self.assertIn(bad, done.stderr)
+
 
 class Show(Files):
     def test_answers_in_three_lines_and_tells_the_rest_below(self):
@@ -80,7 +118,6 @@ class Show(Files):
         done = culvert("show", path)
         self.assertEqual((FAILED, ""), (done.returncode, done.stdout))
         self.assertIn(path, done.stderr)
-
 
     def test_writes_a_page_or_nothing(self):
         source = self.file("a.json", canned_result.result())
