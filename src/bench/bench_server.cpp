@@ -190,13 +190,14 @@ class Session {
   void take(const RoleMessage& message) {
     const auto same = std::ranges::find(roles_, message.role, [](const auto& running) { return running->role(); });
     if (message.kind == Kind::Stop) {
-      if (same != roles_.end()) (*same)->stop(message.numbers[0]);
+      if (same != roles_.end() && (*same)->trial() == message.trial) (*same)->stop(message.numbers[0]);
       return;
     }
     if (message.kind != Kind::Start) throw std::runtime_error("the near end says what is for the far end");
     RoleMessage answer;
     answer.kind = Kind::Started;
     answer.role = message.role;
+    answer.trial = message.trial;
     // Two of a direction would share the limit.
     const bool is_taken = std::ranges::any_of(roles_, [&](const auto& running) {
       return running->role() == message.role || (is_sender(running->role()) && is_sender(message.role)) ||

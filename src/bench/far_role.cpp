@@ -44,6 +44,7 @@ RunningRole::RunningRole(const RoleMessage& start, const FarPlace& place, std::f
   thread_ = std::jthread([this] {
     outcome_.kind = RoleMessage::Kind::Done;
     outcome_.role = start_.role;
+    outcome_.trial = start_.trial;
     try {
       act();
     } catch (const std::exception& error) {

@@ -33,6 +33,7 @@ class RunningRole {
   RunningRole& operator=(const RunningRole&) = delete;
 
   [[nodiscard]] FarRole role() const noexcept { return start_.role; }
+  [[nodiscard]] std::uint32_t trial() const noexcept { return start_.trial; }
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   /// What a Stop says; a role that has ended takes it, too.
   void stop(std::uint64_t sent) noexcept;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <future>
-#include <map>
 #include <random>
 #include <stdexcept>
 #include <utility>
@@ -14,7 +13,7 @@
 #include "culvert/bench/round_trip.hpp"
 #include "culvert/bench/tcp_load.hpp"
 #include "culvert/bench/udp_load.hpp"
-#include "role_channel.hpp"
+#include "far_end.hpp"
 #include "threads.hpp"
 
 namespace culvert {
@@ -22,10 +21,9 @@ namespace culvert {
 namespace {
 
 using namespace std::chrono_literals;
-using Kind = RoleMessage::Kind;
 
 constexpr std::chrono::milliseconds connecting_patience = 5s;
-/// For an answer of the far end, beyond the time that it is busy.
+/// A role beside others is told to stop, or else ends by itself that much later.
 constexpr std::chrono::milliseconds patience = 10s;
 /// Load goes for so long before the first round trip beside it is measured.
 constexpr auto load_warm_up = 20ms;
@@ -55,63 +53,6 @@ std::uint64_t tighter(std::uint64_t a, std::uint64_t b) noexcept {
 }
 
 }  // namespace
-
-/// What the far end does, one call after the other.
-class RemotePath::FarEnd {
- public:
-  explicit FarEnd(UniqueFd connection) : channel_(std::move(connection)) {}
-
-  void greet(const BenchToken& token) {
-    channel_.send(token.bytes());
-    (void)await([](const RoleMessage& message) { return message.kind == Kind::Ready; }, patience);
-  }
-
-  /// Where it listens, of a role that does.
-  std::uint16_t start(RoleMessage message) {
-    message.kind = Kind::Start;
-    done_.erase(message.role);
-    channel_.send(message);
-    return await([&](const RoleMessage& heard) { return heard.kind == Kind::Started && heard.role == message.role; },
-                 patience)
-        .port;
-  }
-  void stop(FarRole role, std::uint64_t sent = 0) {
-    RoleMessage message;
-    message.kind = Kind::Stop;
-    message.role = role;
-    message.numbers[0] = sent;
-    channel_.send(message);
-  }
-  /// What came of it, within that time and some.
-  RoleMessage finish(FarRole role, std::chrono::milliseconds time) {
-    const auto found = done_.find(role);
-    if (found != done_.end()) return std::exchange(found->second, {});
-    return await([&](const RoleMessage& heard) { return heard.kind == Kind::Done && heard.role == role; },
-                 time + patience);
-  }
-
- private:
-  template <class IsWanted>
-  RoleMessage await(const IsWanted& is_wanted, std::chrono::milliseconds time) {
-    const auto until = std::chrono::steady_clock::now() + time;
-    for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-      auto message = channel_.receive(std::max(left, 0ms));
-      if (!message) {
-        throw std::runtime_error("the other end of the benchmark does not answer any more: is the tunnel still up?");
-      }
-      if (message->kind == Kind::Failed) throw std::runtime_error("at the other end: " + message->text);
-      if (message->kind == Kind::Ended) {
-        throw std::runtime_error("the other end has ended the benchmark: " + message->text);
-      }
-      if (is_wanted(*message)) return std::move(*message);
-      if (message->kind == Kind::Done) done_[message->role] = std::move(*message);
-    }
-  }
-
-  RoleChannel channel_;
-  std::map<FarRole, RoleMessage> done_;
-};
 
 template <class Make>
 auto RemotePath::made_here(const Make& make) const {
@@ -148,9 +89,12 @@ TcpOutcome RemotePath::run(const TcpTrial& trial) {
   start.warm_up = trial.warm_up;
   start.duration = trial.duration;
   start.rate = tighter(trial.rate_max, rate_limit_);
-  const auto connect = [&](FarRole role) {
+  std::optional<FarEnd::Role> far_source, far_sink;
+  const auto connect = [&](FarRole role, std::optional<FarEnd::Role>& there) {
     start.role = role;
-    const Endpoint listener{.address = there_, .port = far_->start(start), .scope_id = 0};
+    start.trial = draw_lot();
+    there.emplace(*far_, start);
+    const Endpoint listener{.address = there_, .port = there->port(), .scope_id = 0};
     std::vector<UniqueFd> streams;
     for (unsigned i = 0; i < trial.streams; ++i) {
       streams.push_back(made_here([&] { return connect_tcp(here_, listener, connecting_patience); }));
@@ -163,8 +107,8 @@ TcpOutcome RemotePath::run(const TcpTrial& trial) {
   std::future<TcpReceived> received;
   StopAtEnd stop;
   const auto time = trial.warm_up + trial.duration;
-  if (trial.direction != Direction::Up) sinks = connect(FarRole::TcpSend);
-  if (trial.direction != Direction::Down) sources = connect(FarRole::TcpReceive);
+  if (trial.direction != Direction::Up) sinks = connect(FarRole::TcpSend, far_source);
+  if (trial.direction != Direction::Down) sources = connect(FarRole::TcpReceive, far_sink);
   if (!sinks.empty()) {
     received = stop.in_thread(
         [&](const std::stop_token& token) { return receive_tcp(sinks, trial.warm_up, trial.duration, token); });
@@ -173,7 +117,7 @@ TcpOutcome RemotePath::run(const TcpTrial& trial) {
     sent = stop.in_thread([&](const std::stop_token& token) { return send_tcp(sources, start.rate, token); });
   TcpOutcome outcome;
   if (!sources.empty()) {
-    const RoleMessage done = far_->finish(FarRole::TcpReceive, time);
+    const RoleMessage done = far_sink->finish(time);
     outcome.bytes_up = done.numbers[0];
     outcome.elapsed = std::chrono::nanoseconds(done.numbers[1]);
   }
@@ -181,8 +125,8 @@ TcpOutcome RemotePath::run(const TcpTrial& trial) {
     const TcpReceived here = received.get();
     outcome.bytes_down = here.bytes;
     outcome.elapsed = std::max(outcome.elapsed, here.elapsed);
-    far_->stop(FarRole::TcpSend);
-    outcome.bytes_in_all += far_->finish(FarRole::TcpSend, 0ms).numbers[0];
+    far_source->stop();
+    outcome.bytes_in_all += far_source->finish(0ms).numbers[0];
   }
   stop.stop();
   if (!sources.empty()) outcome.bytes_in_all += sent.get();
@@ -192,7 +136,7 @@ TcpOutcome RemotePath::run(const TcpTrial& trial) {
 /// A UDP trial under way.
 class RemotePath::Load {
  public:
-  Load(RemotePath& path, const UdpTrial& wish) : far_(*path.far_), trial_(path.within_limit(wish)), wish_(wish) {
+  Load(RemotePath& path, const UdpTrial& wish) : trial_(path.within_limit(wish)), wish_(wish) {
     const std::size_t payload = udp_payload_of(trial_.packet_size, path.there_.family());
     start_.trial = draw_lot();
     start_.payload = static_cast<std::uint32_t>(payload);
@@ -203,7 +147,8 @@ class RemotePath::Load {
     start_.rate = static_cast<std::uint64_t>(trial_.rate * 1000);
     if (trial_.direction == Direction::Up) {
       start_.role = FarRole::UdpReceive;
-      const Endpoint sink{.address = path.there_, .port = far_.start(start_), .scope_id = 0};
+      role_.emplace(*path.far_, start_);
+      const Endpoint sink{.address = path.there_, .port = role_->port(), .scope_id = 0};
       flows_ = path.made_here([&] { return make_udp_senders(path.here_, sink, trial_.flows); });
       sending_ = {.trial = start_.trial,
                   .payload = payload,
@@ -218,7 +163,7 @@ class RemotePath::Load {
       receiving_ = {.trial = start_.trial, .payload = payload, .flows = trial_.flows};
       received_ = stop_.in_thread(
           [this](const std::stop_token& stop) { return receive_udp(sink_.get(), receiving_, news_, stop); });
-      far_.start(start_);
+      role_.emplace(*path.far_, start_);
     }
   }
 
@@ -226,7 +171,7 @@ class RemotePath::Load {
     if (trial_.direction == Direction::Up) {
       stop_.stop();
     } else {
-      far_.stop(FarRole::UdpSend);
+      role_->stop();
     }
   }
 
@@ -234,8 +179,8 @@ class RemotePath::Load {
     UdpOutcome outcome;
     if (trial_.direction == Direction::Up) {
       const UdpSent sent = sent_.get();
-      far_.stop(FarRole::UdpReceive, sent.sent);
-      const auto numbers = far_.finish(FarRole::UdpReceive, 0ms).numbers;
+      role_->stop(sent.sent);
+      const auto numbers = role_->finish(0ms).numbers;
       outcome = {.wanted = sent.wanted,
                  .sent = sent.sent,
                  .received = numbers[0],
@@ -245,7 +190,7 @@ class RemotePath::Load {
                  .elapsed = sent.elapsed,
                  .delay_spread = std::chrono::microseconds(numbers[4] / 1000)};
     } else {
-      const auto numbers = far_.finish(FarRole::UdpSend, trial_.duration).numbers;
+      const auto numbers = role_->finish(trial_.duration).numbers;
       news_.ended(numbers[1]);
       const UdpReceived received = received_.get();
       outcome = {.wanted = numbers[0],
@@ -265,7 +210,7 @@ class RemotePath::Load {
   }
 
  private:
-  FarEnd& far_;
+  std::optional<FarEnd::Role> role_;
   UdpTrial trial_, wish_;
   RoleMessage start_;
   std::vector<UniqueFd> flows_;
@@ -299,7 +244,8 @@ RoundTripOutcome RemotePath::run(const RoundTripTrial& trial) {
   start.trial = draw_lot();
   start.payload = static_cast<std::uint32_t>(udp_payload_of(trial.packet_size, there_.family()));
   start.duration = trial.duration + patience;
-  const Endpoint answering{.address = there_, .port = far_->start(start), .scope_id = 0};
+  FarEnd::Role answers(*far_, start);
+  const Endpoint answering{.address = there_, .port = answers.port(), .scope_id = 0};
   const std::vector<UniqueFd> flow = made_here([&] { return make_udp_senders(here_, answering, 1); });
   if (load) std::this_thread::sleep_for(load_warm_up);
   RoundTripAsking wish{
@@ -312,8 +258,8 @@ RoundTripOutcome RemotePath::run(const RoundTripTrial& trial) {
   RoundTrips trips = ask_round_trips(flow.front().get(), wish, std::stop_token());
   RoundTripOutcome outcome{.times = std::move(trips.times), .lost = trips.lost, .load = std::nullopt};
   if (load) load->stop_sending();
-  far_->stop(FarRole::AnswerRoundTrips);
-  (void)far_->finish(FarRole::AnswerRoundTrips, 0ms);
+  answers.stop();
+  (void)answers.finish(0ms);
   if (load) outcome.load = load->outcome();
   return outcome;
 }

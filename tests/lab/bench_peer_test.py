@@ -107,6 +107,14 @@ class TwoSites(Scenario):
         self.assertEqual(0, near.recv(256, socket.MSG_WAITALL)[0], "ready")
         return near
 
+    def started(self, near, role, flows, duration, payload=0, trial=0):
+        """The far end's port."""
+        near.sendall(struct.pack("<BBBBHHIIIIQ", 1, role, 0, 0, flows, 0, trial, payload, 0, duration, 0).ljust(256, b"\0"))
+        started = near.recv(256, socket.MSG_WAITALL)
+        self.assertEqual((3, role), (started[0], started[1]), started)
+        self.assertEqual(trial, struct.unpack_from("<I", started, 8)[0])
+        return struct.unpack_from("<H", started, 6)[0]
+
 
 class Measured(TwoSites):
     def test_everything_is_measured_both_ways(self):
@@ -182,13 +190,6 @@ class Limited(TwoSites):
                 self.sends_until_refused(near, lambda: flow.send(
                     struct.pack(">HBBIII", 0xc77e, 0, 0, 77, next(numbers), 0).ljust(1000, b"\0")))
         self.ended()
-
-    def started(self, near, role, flows, duration, payload=0, trial=0):
-        """The far end's port."""
-        near.sendall(struct.pack("<BBBBHHIIIIQ", 1, role, 0, 0, flows, 0, trial, payload, 0, duration, 0).ljust(256, b"\0"))
-        started = near.recv(256, socket.MSG_WAITALL)
-        self.assertEqual((3, role), (started[0], started[1]), started)
-        return struct.unpack_from("<H", started, 6)[0]
 
     def sends_until_refused(self, near, send):
         until = time.monotonic() + 45
@@ -311,6 +312,18 @@ class Ended(TwoSites):
         with self.near_end(second):
             time.sleep(1)
             self.assertIn("it is busy", self.refused())
+        self.ended()
+
+    def test_a_stop_is_for_the_trial_that_it_names(self):
+        def stop(trial):
+            near.sendall(struct.pack("<BBBBHHI", 2, 4, 0, 0, 0, 0, trial).ljust(256, b"\0"))
+        with self.near_end(self.ask()) as near:
+            self.started(near, role=4, flows=1, duration=60000, payload=100, trial=77)
+            stop(76)
+            self.assertEqual([], select.select([near], [], [], 1.5)[0])
+            stop(77)
+            done = near.recv(256, socket.MSG_WAITALL)
+            self.assertEqual((4, 4, 77), struct.unpack_from("<BB6xI", done))
         self.ended()
 
     def test_who_says_stop_for_ever_asks_for_nothing_and_is_hung_up_on(self):

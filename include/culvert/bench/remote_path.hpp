@@ -14,6 +14,8 @@
 
 namespace culvert {
 
+class FarEnd;
+
 /// Load goes no faster than the peer allows: trials that ask for more have it cut, and a UDP trial counts what it did
 /// not send for that as lost. The peer enforces it, too.
 class RemotePath : public MeasuredPath {
@@ -30,7 +32,6 @@ class RemotePath : public MeasuredPath {
   RoundTripOutcome run(const RoundTripTrial& trial) override;
 
  private:
-  class FarEnd;
   class Load;
   template <class Make>
   auto made_here(const Make& make) const;

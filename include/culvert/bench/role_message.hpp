@@ -18,14 +18,15 @@ enum class FarRole : std::uint8_t { TcpSend, TcpReceive, UdpSend, UdpReceive, An
 inline constexpr std::size_t far_role_count = 5;
 
 /// A connection begins with the token, which the far end answers with Ready. After that the near end says Start and
-/// Stop, and the far end, of each start, Started, then Done or Failed; or Ended, once, before it closes the connection.
+/// Stop, and the far end, of each start, Started, then Done or Failed, all with the role and trial of that start; or
+/// Ended, once, before it closes the connection.
 struct RoleMessage {
   enum class Kind : std::uint8_t { Ready, Start, Stop, Started, Done, Failed, Ended };
 
   Kind kind = Kind::Ready;
   FarRole role = FarRole::TcpSend;
+  std::uint32_t trial = 0;  ///< which one a role belongs to: a number that the near end draws; LoadPacket::trial
   // Of Start.
-  std::uint32_t trial = 0;      ///< LoadPacket::trial
   std::uint32_t payload = 0;    ///< bytes of UDP payload
   std::uint16_t flows = 1;      ///< or TCP streams
   bool has_timestamps = false;  ///< UDP packets to be sent

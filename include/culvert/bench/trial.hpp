@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <vector>
 
 namespace culvert {
@@ -73,13 +74,19 @@ struct RoundTripOutcome {
   std::optional<UdpOutcome> load;
 };
 
+/// The way to the far end is gone, or the far end has ended it: no further trial will succeed.
+class PathLost : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// Two ends with a way between them.
 class MeasuredPath {
  public:
   virtual ~MeasuredPath() = default;
   // Each makes its own sockets and has closed them when it returns, and waits for nothing longer than some seconds more
   // than the trial lasts. They throw std::system_error or std::runtime_error that say what could not be done at which
-  // end.
+  // end; PathLost is one that all later ones throw, too, and at once.
   virtual TcpOutcome run(const TcpTrial& trial) = 0;
   virtual UdpOutcome run(const UdpTrial& trial) = 0;
   virtual RoundTripOutcome run(const RoundTripTrial& trial) = 0;
