@@ -20,6 +20,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "culvert/base/printable.hpp"
@@ -27,6 +28,7 @@
 #include "culvert/runtime/bench_order.hpp"
 #include "culvert/runtime/log.hpp"
 #include "far_role.hpp"
+#include "rate_watch.hpp"
 #include "refused.hpp"
 #include "role_channel.hpp"
 
@@ -152,7 +154,10 @@ bool is_receiver(FarRole role) {
 class Session {
  public:
   Session(UniqueFd connection, const BenchOrder& order)
-      : until_(Clock::now() + std::chrono::seconds(order.seconds)), channel_(std::move(connection)) {
+      : until_(Clock::now() + std::chrono::seconds(order.seconds)),
+        channel_(std::move(connection)),
+        incoming_(order.rate, Clock::now()),
+        outgoing_(order.rate, Clock::now()) {
     place_.here = {address_of(channel_.fd(), ::getsockname), order.device.data()};
     place_.near_end = address_of(channel_.fd(), ::getpeername);
     place_.rate_limit = order.rate;
@@ -168,6 +173,7 @@ class Session {
       wait();
       // One at a time: who never ceases to talk does not keep the limits from being looked at.
       if (const auto message = channel_.receive(0ms)) {
+        control_bytes_ += role_message_size;
         take(*message);
         if (message->kind == Kind::Start) idle_until = Clock::now() + idle_max;
       }
@@ -218,21 +224,30 @@ class Session {
     channel_.send(answer);
   }
 
-  /// False when that was the end.
+  /// What came of roles, and whether all of them together keep to the limit. False when that was the end.
   bool report() {
+    double in = std::exchange(control_bytes_, 0);
+    double out = 0;
     for (std::size_t i = roles_.size(); i-- > 0;) {
       RunningRole& role = *roles_[i];
       const bool has_ended = role.has_ended();
-      if (!role.keeps_to_limit()) {
-        end("it sends more than AllowBench allows here");
-        return false;
-      }
+      const Moved moved = role.take_moved();
+      in += moved.in;
+      out += moved.out;
       if (!has_ended) {
         if (role.is_overdue()) role.stop(0);
         continue;
       }
       channel_.send(role.outcome());
       roles_.erase(roles_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    if (!incoming_.take(in, Clock::now())) {
+      end("it sends more than AllowBench allows here");
+      return false;
+    }
+    if (!outgoing_.take(out, Clock::now())) {
+      end("it has more sent to it than AllowBench allows here");
+      return false;
     }
     return true;
   }
@@ -249,6 +264,9 @@ class Session {
   RoleChannel channel_;
   UniqueFd ended_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   FarPlace place_;
+  RateWatch incoming_;
+  RateWatch outgoing_;
+  double control_bytes_ = 0;  ///< received since the last look
   std::vector<std::unique_ptr<RunningRole>> roles_;
 };
 

@@ -1,11 +1,13 @@
 // What the far end of a benchmark does, by role.
 #include "far_role.hpp"
 
+#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 
 #include "culvert/base/printable.hpp"
@@ -21,14 +23,15 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds connecting_patience = 5s;
 constexpr auto grace = 15s;
-/// For clocks that differ.
-constexpr double tolerance = 1.25;
-/// Whoever was kept from sending may catch up on that, and send this much at once.
-constexpr double seconds_to_catch_up = 2;
-constexpr double bytes_at_once = 128 << 10;
 
 std::size_t headers_of(Family family) noexcept {
   return family == Family::V4 ? 28 : 48;
+}
+
+std::uint32_t drops_of(int socket) noexcept {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  return ::getsockopt(socket, SOL_SOCKET, SO_MEMINFO, info.data(), &size) == 0 ? info[SK_MEMINFO_DROPS] : 0;
 }
 
 }  // namespace
@@ -37,9 +40,7 @@ RunningRole::RunningRole(const RoleMessage& start, const FarPlace& place, std::f
     : start_(start),
       place_(place),
       on_end_(std::move(on_end)),
-      deadline_(Clock::now() + start.warm_up + start.duration + grace),
-      watched_at_(Clock::now()),
-      credit_(bytes_at_once) {
+      deadline_(Clock::now() + start.warm_up + start.duration + grace) {
   prepare();
   thread_ = std::jthread([this] {
     outcome_.kind = RoleMessage::Kind::Done;
@@ -95,7 +96,7 @@ void RunningRole::act() {
     case FarRole::UdpReceive:
       return receive_udp_packets();
     case FarRole::AnswerRoundTrips:
-      return answer_round_trips(listener_.get(), start_.trial, stop_.get_token());
+      return answer_round_trips(listener_.get(), start_.trial, stop_.get_token(), &traffic_);
   }
 }
 
@@ -103,6 +104,8 @@ void RunningRole::accept_streams() {
   while (flows_.size() < start_.flows) {
     flows_.push_back(accept_tcp(listener_.get(), place_.near_end, connecting_patience));
   }
+  // No others, whose bytes would not be counted.
+  listener_ = UniqueFd();
   has_flows_.store(true, std::memory_order_release);
 }
 
@@ -125,7 +128,8 @@ void RunningRole::send_udp_packets() {
                   .payload = start_.payload,
                   .rate = static_cast<double>(start_.rate) / 1000,
                   .duration = start_.duration,
-                  .has_timestamps = start_.has_timestamps};
+                  .has_timestamps = start_.has_timestamps,
+                  .traffic = &traffic_};
   if (place_.rate_limit != 0) {
     const auto size = static_cast<double>(start_.payload + headers_of(place_.near_end.family()));
     const double most = static_cast<double>(place_.rate_limit) / 8 / size;
@@ -136,41 +140,48 @@ void RunningRole::send_udp_packets() {
 }
 
 void RunningRole::receive_udp_packets() {
-  const UdpReceiving wish{.trial = start_.trial, .payload = start_.payload, .flows = start_.flows, .so_far = &packets_};
+  const UdpReceiving wish{
+      .trial = start_.trial, .payload = start_.payload, .flows = start_.flows, .traffic = &traffic_};
   const UdpReceived received = receive_udp(listener_.get(), wish, news_, stop_.get_token());
   const auto spread = std::chrono::nanoseconds(received.delay_spread);
   outcome_.numbers = {received.received, received.duplicates, received.reordered, received.sink_drops,
                       static_cast<std::uint64_t>(spread.count())};
 }
 
-double RunningRole::received_so_far() const {
-  if (start_.role == FarRole::UdpReceive) {
-    const auto size = start_.payload + headers_of(place_.near_end.family());
-    return static_cast<double>(packets_.load(std::memory_order_relaxed)) * static_cast<double>(size);
-  }
-  double bytes = 0;
-  if (start_.role != FarRole::TcpReceive || !has_flows_.load(std::memory_order_acquire)) return 0;
-  for (const UniqueFd& stream : flows_) {
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    if (::getsockopt(stream.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
-      bytes += static_cast<double>(info.tcpi_bytes_received);
+Moved RunningRole::moved_so_far() const {
+  Moved moved;
+  const auto count = [](const std::atomic<std::uint64_t>& value) {
+    return static_cast<double>(value.load(std::memory_order_relaxed));
+  };
+  if (start_.role == FarRole::TcpSend || start_.role == FarRole::TcpReceive) {
+    if (!has_flows_.load(std::memory_order_acquire)) return moved;
+    for (const UniqueFd& stream : flows_) {
+      tcp_info info{};
+      socklen_t size = sizeof info;
+      if (::getsockopt(stream.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) continue;
+      moved.in += static_cast<double>(info.tcpi_bytes_received);
+      moved.out += static_cast<double>(info.tcpi_bytes_acked);
     }
+    return moved;
   }
-  return bytes;
+  const auto headers = static_cast<double>(headers_of(place_.near_end.family()));
+  const double packets = count(traffic_.read_packets);
+  moved.in = count(traffic_.read_bytes) + packets * headers;
+  moved.out = count(traffic_.sent_bytes) + count(traffic_.sent_packets) * headers;
+  if (listener_.is_open()) {
+    // What it was too slow for is taken to be like what it read.
+    const double usual = packets > 0 ? moved.in / packets : 0;
+    moved.in += static_cast<double>(drops_of(listener_.get())) * std::max(usual, start_.payload + headers);
+  }
+  return moved;
 }
 
-bool RunningRole::keeps_to_limit() {
-  if (place_.rate_limit == 0) return true;
-  const auto now = Clock::now();
-  const double bytes = received_so_far();
-  const double rate = static_cast<double>(place_.rate_limit) / 8;
-  const double most = rate * seconds_to_catch_up + bytes_at_once;
-  const double earned = rate * tolerance * std::chrono::duration<double>(now - watched_at_).count();
-  credit_ = std::min(most, credit_ + earned) - (bytes - watched_bytes_);
-  watched_at_ = now;
-  watched_bytes_ = bytes;
-  return credit_ >= 0;
+Moved RunningRole::take_moved() {
+  const Moved now = moved_so_far();
+  // Both are estimates that may shrink.
+  const Moved more{std::max(now.in - taken_.in, 0.0), std::max(now.out - taken_.out, 0.0)};
+  taken_ = {std::max(now.in, taken_.in), std::max(now.out, taken_.out)};
+  return more;
 }
 
 }  // namespace culvert

@@ -23,6 +23,12 @@ struct FarPlace {
   std::uint64_t rate_limit = 0;  ///< bits a second in each direction; 0: any
 };
 
+/// Bytes: of payload of TCP, of packets of UDP.
+struct Moved {
+  double in = 0;
+  double out = 0;
+};
+
 class RunningRole {
  public:
   /// `start` is within the bounds of parse_role_message(). Makes the sockets, then begins; `on_end` is called on the
@@ -40,9 +46,9 @@ class RunningRole {
   /// Beyond the time it was started for, with some patience.
   [[nodiscard]] bool is_overdue() const noexcept { return std::chrono::steady_clock::now() > deadline_; }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_.load(std::memory_order_acquire); }
-  /// Whether what it received since the last call is what the limit allows, with some tolerance and for whoever has to
-  /// catch up. To be called several times a second, and once after it has ended.
-  [[nodiscard]] bool keeps_to_limit();
+  /// Since the last call; of UDP all that came to the role's port and all that left it. To be called once more after it
+  /// has ended.
+  [[nodiscard]] Moved take_moved();
   /// After it has ended: Done or Failed.
   [[nodiscard]] const RoleMessage& outcome() const noexcept { return outcome_; }
 
@@ -54,8 +60,7 @@ class RunningRole {
   void send_udp_packets();
   void receive_udp_packets();
   void accept_streams();
-  /// Bytes of payload of TCP, of packets of UDP, from any thread.
-  [[nodiscard]] double received_so_far() const;
+  [[nodiscard]] Moved moved_so_far() const;
 
   RoleMessage start_;
   FarPlace place_;
@@ -65,12 +70,10 @@ class RunningRole {
   UniqueFd listener_;                    ///< or sink
   std::vector<UniqueFd> flows_;          ///< or streams
   std::atomic<bool> has_flows_ = false;  ///< from then on they stay as they are
-  std::atomic<std::uint64_t> packets_ = 0;
+  Traffic traffic_;                      ///< of UDP
   SenderNews news_;
   RoleMessage outcome_;
-  std::chrono::steady_clock::time_point watched_at_;
-  double watched_bytes_ = 0;
-  double credit_;  ///< bytes that it may still receive at once
+  Moved taken_;
   std::atomic<bool> has_ended_ = false;
   std::stop_source stop_;
   std::jthread thread_;

@@ -65,7 +65,7 @@ RoundTrips ask_round_trips(int socket, const RoundTripAsking& wish, const std::s
   return outcome;
 }
 
-void answer_round_trips(int socket, std::uint32_t trial, const std::stop_token& stop) {
+void answer_round_trips(int socket, std::uint32_t trial, const std::stop_token& stop, Traffic* traffic) {
   std::vector<std::byte> memory(1 << 16);
   while (!stop.stop_requested()) {
     sockaddr_storage from{};
@@ -77,9 +77,12 @@ void answer_round_trips(int socket, std::uint32_t trial, const std::stop_token& 
       continue;
     }
     const ByteView packet = ByteView(memory).first(static_cast<std::size_t>(size));
+    if (traffic) traffic->read(1, packet.size());
     const auto question = LoadPacket::parse(packet);
     if (!question || question->trial != trial) continue;
-    if (::sendto(socket, packet.data(), packet.size(), 0, address, from_size) < 0 && !is_loss(errno)) {
+    if (::sendto(socket, packet.data(), packet.size(), 0, address, from_size) >= 0) {
+      if (traffic) traffic->sent(1, packet.size());
+    } else if (!is_loss(errno)) {
       throw_refused("cannot send an answer");
     }
   }

@@ -64,7 +64,12 @@ class Counting {
     if (count < 0 && !is_nothing_yet(errno)) throw_refused("cannot receive packets");
     is_idle_ = count <= 0;
     now_ = 0;
-    for (unsigned i = 0; i < static_cast<unsigned>(std::max(count, 0)); ++i) take(messages_[i].msg_len, packets_[i]);
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < static_cast<unsigned>(std::max(count, 0)); ++i) {
+      take(messages_[i].msg_len, packets_[i]);
+      bytes += messages_[i].msg_len;
+    }
+    if (wish_.traffic && !is_idle_) wish_.traffic->read(static_cast<std::uint64_t>(count), bytes);
     has_more_ = count == static_cast<int>(batch);
     return !is_idle_;
   }
@@ -133,7 +138,6 @@ UdpReceived receive_udp(int sink, const UdpReceiving& wish, const SenderNews& se
   std::optional<LoadTime> ended, last;
   while (!stop.stop_requested()) {
     const bool has_come = counting.receive(sink);
-    if (wish.so_far) wish.so_far->store(counting.received(), std::memory_order_relaxed);
     const auto sent = sender.sent();
     if (!sent) {
       counting.rest();

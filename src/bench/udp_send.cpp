@@ -62,6 +62,7 @@ class Packets {
     }
     const auto taken = static_cast<std::uint32_t>(std::max(sent, 0));
     next_[flow_] += taken;
+    if (wish_.traffic) wish_.traffic->sent(taken, taken * wish_.payload);
     flow_ = (flow_ + 1) % flows_.size();
     return taken;
   }

@@ -191,6 +191,26 @@ class Limited(TwoSites):
                     struct.pack(">HBBIII", 0xc77e, 0, 0, 77, next(numbers), 0).ljust(1000, b"\0")))
         self.ended()
 
+    def test_packets_that_do_not_count_and_questions_are_within_the_limit_too(self):
+        for role in (3, 4):
+            with self.near_end(self.ask()) as near:
+                port = self.started(near, role=role, flows=1, duration=60000, payload=1000, trial=77)
+                with self.host_a.socket(kind=socket.SOCK_DGRAM) as flow:
+                    flow.connect(("10.9.0.2", port))
+                    trial = 78 if role == 3 else 77
+                    packet = struct.pack(">HBBIII", 0xc77e, 0, 0, trial, 1, 0).ljust(1000, b"\0")
+                    self.sends_until_refused(near, lambda flow=flow, packet=packet: flow.send(packet))
+            self.ended()
+            time.sleep(1)
+
+    def test_messages_are_within_the_limit_too(self):
+        with self.near_end(self.ask()) as near:
+            until = time.monotonic() + 60
+            with self.assertRaises(ConnectionError):
+                while time.monotonic() < until:
+                    near.sendall(bytes([2]).ljust(256, b"\0") * 4096)
+        self.ended()
+
     def sends_until_refused(self, near, send):
         until = time.monotonic() + 45
         while not select.select([near], [], [], 0)[0] and time.monotonic() < until:

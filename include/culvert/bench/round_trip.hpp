@@ -7,6 +7,8 @@
 #include <stop_token>
 #include <vector>
 
+#include "culvert/bench/traffic.hpp"
+
 namespace culvert {
 
 struct RoundTripAsking {
@@ -27,6 +29,6 @@ RoundTrips ask_round_trips(int socket, const RoundTripAsking& wish, const std::s
 
 /// Sends each packet of the trial, and no others, back to where it came from, until it is to stop. `socket` is of
 /// make_udp_sink. Throws std::system_error.
-void answer_round_trips(int socket, std::uint32_t trial, const std::stop_token& stop);
+void answer_round_trips(int socket, std::uint32_t trial, const std::stop_token& stop, Traffic* traffic = nullptr);
 
 }  // namespace culvert

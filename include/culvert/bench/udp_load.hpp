@@ -10,6 +10,7 @@
 #include <span>
 #include <stop_token>
 
+#include "culvert/bench/traffic.hpp"
 #include "culvert/io/unique_fd.hpp"
 
 namespace culvert {
@@ -20,6 +21,7 @@ struct UdpSending {
   double rate = 0;          ///< packets a second, of all flows together; 0: as many as possible
   std::chrono::nanoseconds duration{0};
   bool has_timestamps = true;
+  Traffic* traffic = nullptr;  ///< if set: what was sent is counted there
 };
 struct UdpSent {
   std::uint64_t wanted = 0, sent = 0;   ///< as in UdpOutcome; of a trial that was stopped, what was due by then
@@ -51,7 +53,7 @@ struct UdpReceiving {
   std::uint32_t trial = 0;
   std::size_t payload = 0;
   unsigned flows = 1;
-  std::atomic<std::uint64_t>* so_far = nullptr;  ///< if set: kept at how many were received, for other threads
+  Traffic* traffic = nullptr;           ///< if set: all that was read is counted there, other trials' packets included
   std::chrono::milliseconds quiet{50};  ///< the last packet is taken to have arrived when none came for so long
 };
 struct UdpReceived {
