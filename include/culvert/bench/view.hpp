@@ -88,7 +88,8 @@ struct Views {
 /// The signs that footnotes explain: "†" where the generator was the limit, "‡" where the spread is too wide; or both.
 [[nodiscard]] std::string signs_of(const ViewPoint& point);
 inline constexpr const char* limited_note =
-    "† The load generator was the limit, not the tunnel: alone it is at most 10 % faster.";
+    "† The load generator was the limit, not the tunnel: beyond this rate its sender or sink failed, or this TCP is "
+    "within 10 % of the bare uplink's, measured alike.";
 inline constexpr const char* wide_note = "‡ The spread is more than half of the median: too wide to trust.";
 
 }  // namespace culvert

@@ -102,6 +102,9 @@ TEST(Table, explains_the_signs_that_it_uses_and_no_other) {
   const std::string text = to_table(result);
   EXPECT_THAT(text, HasSubstr("  500 (1.00–1000)†‡  731 (716–753) "));
   EXPECT_THAT(text, HasSubstr("\n† The load generator was the limit"));
+  const std::string words = to_table(result, {250, false});
+  EXPECT_THAT(words, HasSubstr("beyond this rate its sender or sink failed")) << "what † means of a rate";
+  EXPECT_THAT(words, HasSubstr("bare uplink's, measured alike")) << "what it means of TCP";
   EXPECT_THAT(text, HasSubstr("\n‡ The spread is more than half"));
 }
 
