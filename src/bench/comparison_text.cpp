@@ -42,10 +42,6 @@ std::string list_of(const Comparison& comparison, ChangeVerdict verdict) {
   return text;
 }
 
-std::string counted(std::size_t number, const std::string& what) {
-  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
-}
-
 /// Why the comparison ends as it does.
 std::string reason_of(const Comparison& comparison) {
   const Alarm alarm = comparison.alarm();

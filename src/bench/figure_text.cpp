@@ -48,10 +48,6 @@ bool steers(std::string_view character) {
           static_cast<unsigned char>(character[2]) <= 0xa9);
 }
 
-std::string counted(unsigned number, std::string_view what) {
-  return std::to_string(number) + " " + std::string(what) + (number == 1 ? "" : "s");
-}
-
 }  // namespace
 
 Scale scale_for(double value, std::string_view unit) {
@@ -102,6 +98,10 @@ std::string_view first_figure(Measure measure) {
       return "p50";
   }
   return "";
+}
+
+std::string counted(std::size_t number, std::string_view what) {
+  return std::to_string(number) + " " + std::string(what) + (number == 1 ? "" : "s");
 }
 
 std::string text_of(const CellKey& key) {

@@ -64,7 +64,24 @@ std::string cell_html(const ViewPoint& point, double divisor, const std::string&
          element("span", spread, "class=\"spread\"") + "</td>";
 }
 
+std::string summary_of(const Views& views) {
+  std::string html = element("h1", "One tunnel") + "\n";
+  if (views.summary.empty()) return html + element("p", "Nothing of it was measured.", "class=\"verdict\"") + "\n";
+  html += "<div class=\"table\"><table><tbody>\n";
+  std::string about;
+  for (const Summary& summary : views.summary) {
+    const Scale scale = scale_for(summary.points.front().second.figure->median(), summary.kind.unit);
+    for (const auto& [name, point] : summary.points) {
+      html += "<tr>" + element("th", summary.name + ", " + name, "scope=\"row\"") +
+              cell_html(point, scale.divisor, " " + scale.unit) + "</tr>\n";
+    }
+    about += (about.empty() ? "Measured: " : "; ") + summary.about;
+  }
+  return html + "</tbody></table></div>\n" + element("p", about + ".", "class=\"about\"") + "\n";
+}
+
 std::string answer_of(const Views& views) {
+  if (views.is_of_one_tunnel) return summary_of(views);
   // The question is the page's heading.
   constexpr std::string_view question = "tun or tap?";
   const std::string verdict = verdict_of(views);
@@ -150,13 +167,15 @@ std::string cells_table(const BenchResult& result) {
   return html + "</tbody></table></div></details>\n";
 }
 
-std::string machine_of(const BenchResult& result) {
+std::string machine_of(const BenchResult& result, const Views& views) {
   std::string html =
       "<section>" + element("h2", "How it was measured") +
-      element("p", "Median (least–most) of " + std::to_string(result.rounds) +
-                       " rounds. tun and tap are even where their spreads overlap. Where the bare uplink "
-                       "is not drawn, a click on its name in the legend draws it; its TCP uses the largest "
-                       "packets that it carries.") +
+      element("p", "Median (least–most) of " + std::to_string(result.rounds) + " rounds." +
+                       (views.is_of_one_tunnel
+                            ? ""
+                            : " tun and tap are even where their spreads overlap. Where the bare uplink is not drawn, "
+                              "a click on its name in the legend draws it; its TCP uses the largest packets that it "
+                              "carries.")) +
       element("p", limited_note) + element("p", wide_note);
   for (const std::string& note : result.notes) html += element("p", "Note: " + note);
   html += "</section>\n<section>" + element("h2", "The machine") + "<div class=\"table\"><table><tbody>\n";
@@ -235,7 +254,7 @@ std::string to_page(const BenchResult& result) {
   return filled(files.html, {{"style", files.css},
                              {"answer", answer_of(views)},
                              {"sections", sections_of(views)},
-                             {"machine", machine_of(result)},
+                             {"machine", machine_of(result, views)},
                              {"views", view_data(views)},
                              {"chart_license", files.chart_license},
                              {"chart", files.chart},

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
+#include <functional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -81,6 +82,23 @@ class Grid {
   }
 };
 
+std::string summary_of(const Views& views, std::size_t width) {
+  if (views.summary.empty()) return "Of the tunnel nothing was measured.\n";
+  std::string text;
+  std::string about;
+  for (const Summary& summary : views.summary) {
+    const Scale scale = scale_for(summary.points.front().second.figure->median(), summary.kind.unit);
+    std::string line = padded(summary.name, 11);
+    for (const auto& [name, point] : summary.points) {
+      line += (&name == &summary.points.front().first ? "  " : ", ") + name + " " +
+              with_spread(*point.figure, scale.divisor) + signs_of(point);
+    }
+    text += line + " " + scale.unit + "\n";
+    about += (about.empty() ? "Measured: " : "; ") + summary.about;
+  }
+  return text + wrapped(about + ".", width, "  ");
+}
+
 std::string duels_of(const Views& views, std::size_t width) {
   std::string verdict = verdict_of(views);
   if (width_of(verdict) > width) verdict = verdict_of(views, false);
@@ -123,17 +141,31 @@ std::string table_of(const View& view, const TableStyle& style) {
          grid.text(style.width);
 }
 
-/// "replayed 3, too_old 1": of all cells together.
-std::string drops_of(const BenchResult& result) {
-  std::map<std::string, std::uint64_t> drops;
+/// The cells in which most was dropped, with what and why.
+std::string drops_of(const BenchResult& result, const TableStyle& style) {
+  constexpr std::size_t cells_max = 10;
+  struct Drops {
+    std::uint64_t count = 0;
+    std::string text;
+  };
+  std::vector<Drops> all;
   for (const Cell& cell : result.cells) {
-    for (const auto& [reason, count] : cell.drops) drops[reason] += count;
+    Drops drops;
+    for (const auto& [reason, count] : cell.drops) {
+      if (count == 0) continue;
+      drops.text += (drops.count == 0 ? ": " : ", ") + one_line(reason) + " " + std::to_string(count);
+      drops.count += count;
+    }
+    if (drops.count != 0) all.push_back({drops.count, text_of(cell.key) + drops.text});
   }
-  std::string text;
-  for (const auto& [reason, count] : drops) {
-    if (count != 0) text += (text.empty() ? "" : ", ") + one_line(reason) + " " + std::to_string(count);
+  if (all.empty()) return "";
+  std::ranges::stable_sort(all, std::greater(), &Drops::count);
+  std::string text = heading("Packets that the tunnel dropped", style);
+  for (const Drops& drops : std::span(all).first(std::min(all.size(), cells_max))) {
+    text += wrapped(drops.text, style.width, "  ");
   }
-  return text;
+  if (all.size() > cells_max) text += "and fewer in " + counted(all.size() - cells_max, "more cell") + "\n";
+  return text + "\n";
 }
 
 std::string notes_of(const BenchResult& result, const Views& views, std::size_t width) {
@@ -148,16 +180,13 @@ std::string notes_of(const BenchResult& result, const Views& views, std::size_t 
       }
     }
   }
-  std::string text = wrapped("Median (least–most) of " + std::to_string(result.rounds) +
-                                 " rounds; tun and tap are even where their spreads overlap. TCP on the bare uplink "
-                                 "uses the largest packets that "
-                                 "it carries.",
+  std::string text = wrapped("Median (least–most) of " + std::to_string(result.rounds) + " rounds" +
+                                 (views.is_of_one_tunnel ? "."
+                                                         : "; tun and tap are even where their spreads overlap. TCP on "
+                                                           "the bare uplink uses the largest packets that it carries."),
                              width);
   if (is_limited) text += wrapped(limited_note, width, "  ");
   if (is_wide) text += wrapped(wide_note, width, "  ");
-  if (const std::string drops = drops_of(result); !drops.empty()) {
-    text += wrapped("Packets that tunnels dropped, by reason: " + drops + ".", width, "  ");
-  }
   for (const MissingTopic& missing : views.missing) text += wrapped(missing.topic + ": " + missing.why, width, "  ");
   for (const std::string& note : result.notes) text += wrapped("Note: " + one_line(note), width, "  ");
   return text;
@@ -168,8 +197,9 @@ std::string notes_of(const BenchResult& result, const Views& views, std::size_t 
 std::string to_table(const BenchResult& result, TableStyle style) {
   style.width = std::max<std::size_t>(style.width, 80);
   const Views views = views_of(result);
-  std::string text = duels_of(views, style.width) + "\n";
+  std::string text = (views.is_of_one_tunnel ? summary_of(views, style.width) : duels_of(views, style.width)) + "\n";
   for (const View& view : views.views) text += table_of(view, style) + "\n";
+  text += drops_of(result, style);
   text += notes_of(result, views, style.width);
   for (const auto& [name, value] : facts_about(result)) text += wrapped(name + ": " + value, style.width, "  ");
   return text;

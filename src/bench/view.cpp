@@ -1,99 +1,20 @@
-// Choosing cells for pictures and tables.
+// Pictures and tables, one after another.
 #include "culvert/bench/view.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <set>
-#include <tuple>
 
-#include "culvert/bench/comparison.hpp"
+#include "cell_chooser.hpp"
 
 namespace culvert {
 namespace {
 
-constexpr std::string_view usual_cipher = "chacha20-poly1305";
-constexpr std::uint32_t usual_mtu = 1420;
 /// In the order of columns.
 constexpr BenchMode modes[] = {BenchMode::Tun, BenchMode::Tap, BenchMode::BridgedTap, BenchMode::Uplink};
-
-bool is_tcp(Measure measure) {
-  return first_figure(measure) == "throughput";
-}
-
-const Figure* figure_of(const Cell& cell, std::string_view name) {
-  const auto found = cell.figures.find(std::string(name));
-  return found == cell.figures.end() || found->second.rounds.empty() ? nullptr : &found->second;
-}
-
-/// The less, the more a cell is like what most people run: it stands for its measure where only one can.
-auto oddity(const CellKey& key) {
-  const std::uint32_t size =
-      is_tcp(key.measure) ? (key.packet_size > usual_mtu ? key.packet_size - usual_mtu : usual_mtu - key.packet_size)
-                          : key.packet_size;
-  return std::make_tuple(key.cipher != usual_cipher, key.cipher == "none", key.offloads != OffloadRung::On, size,
-                         key.streams, key.queues);
-}
-
-class Chooser {
- public:
-  explicit Chooser(const BenchResult& result) : result_(result) {
-    for (const Cell& cell : result.cells) by_key_.emplace(cell.key, &cell);
-  }
-
-  /// That cell of another mode. The bare uplink knows neither cipher nor offloads.
-  [[nodiscard]] ViewPoint point(CellKey key, BenchMode mode, std::string_view figure) const {
-    key.mode = mode;
-    const Cell* cell = nullptr;
-    if (mode == BenchMode::Uplink) {
-      for (const Cell& other : result_.cells) {
-        if (other.key.mode != mode || other.key.measure != key.measure || other.key.streams != key.streams) continue;
-        const bool is_same_size = other.key.packet_size == key.packet_size;
-        // Its TCP may use the largest packets that it carries, whatever the tunnels' MTU.
-        if (is_same_size || (is_tcp(key.measure) && cell == nullptr)) cell = &other;
-      }
-    } else if (const auto found = by_key_.find(key); found != by_key_.end()) {
-      cell = found->second;
-    }
-    const Figure* const number = cell == nullptr ? nullptr : figure_of(*cell, figure);
-    return number == nullptr ? ViewPoint{} : ViewPoint{cell, number};
-  }
-
-  /// What stands for a measure: of tun and tap if they were measured alike, else of any tunnel.
-  [[nodiscard]] std::optional<CellKey> usual(Measure measure, std::string_view figure) const {
-    std::optional<CellKey> best;
-    const auto rank = [&](const CellKey& key) {
-      const bool is_in_both =
-          point(key, BenchMode::Tun, figure).cell != nullptr && point(key, BenchMode::Tap, figure).cell != nullptr;
-      return std::make_pair(!is_in_both, oddity(key));
-    };
-    for (const Cell& cell : result_.cells) {
-      if (cell.key.measure != measure || cell.key.mode == BenchMode::Uplink || !figure_of(cell, figure)) continue;
-      if (!best || rank(cell.key) < rank(*best)) best = cell.key;
-    }
-    return best;
-  }
-
-  /// Values that a part of the key has among cells that are otherwise like `base`, whatever their mode.
-  template <class Part>
-  [[nodiscard]] std::vector<Part> values(const CellKey& base, Part CellKey::*part, std::string_view figure) const {
-    std::set<Part> found;
-    for (const Cell& cell : result_.cells) {
-      if (cell.key.mode == BenchMode::Uplink || !figure_of(cell, figure)) continue;
-      CellKey key = cell.key;
-      key.mode = base.mode;
-      key.*part = base.*part;
-      if (key == base) found.insert(cell.key.*part);
-    }
-    return {found.begin(), found.end()};
-  }
-
- private:
-  const BenchResult& result_;
-  std::map<CellKey, const Cell*> by_key_;
-};
 
 /// What a row shows: a figure of the cells that have this key but for their mode.
 struct Row {
@@ -105,10 +26,6 @@ struct Row {
 
 std::string bytes(std::uint32_t size) {
   return std::to_string(size) + " bytes";
-}
-
-std::string counted(unsigned number, const std::string& what) {
-  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
 }
 
 std::string words(Measure measure) {
@@ -159,6 +76,12 @@ class Maker {
   explicit Maker(const BenchResult& result) : chooser_(result), result_(result) {}
 
   Views make() {
+    views_.is_of_one_tunnel = result_.kind == "peer";
+    if (views_.is_of_one_tunnel) {
+      summarize("throughput", {Measure::TcpUp, Measure::TcpDown}, "throughput");
+      summarize("packet rate", {Measure::RateWithoutLoss, Measure::RateAtHalfPercent}, "rate");
+      summarize("latency", {Measure::RoundTripIdle, Measure::RoundTripFull}, "p50");
+    }
     duel("throughput", Measure::TcpUp, "throughput");
     duel("packet rate", Measure::RateWithoutLoss, "rate");
     duel("latency", Measure::RoundTripIdle, "p50");
@@ -188,6 +111,17 @@ class Maker {
               chooser_.point(*key, BenchMode::Tap, figure),
               name + ": " + (is_tcp(measure) ? "TCP " : "") + words(measure) + ", " + about(*key, true, true)};
     if (duel.tun.cell != nullptr && duel.tap.cell != nullptr) views_.duels.push_back(std::move(duel));
+  }
+
+  void summarize(const std::string& name, std::initializer_list<Measure> measures, std::string_view figure) {
+    Summary summary{name, kind_of(figure), {}, ""};
+    for (const Measure measure : measures) {
+      const auto key = chooser_.usual(measure, figure);
+      if (!key) continue;
+      if (summary.points.empty()) summary.about = name + ": " + about(*key, true, true);
+      summary.points.emplace_back(words(measure), chooser_.point(*key, key->mode, figure));
+    }
+    if (!summary.points.empty()) views_.summary.push_back(std::move(summary));
   }
 
   void add(View view, const std::vector<Row>& rows, bool has_uplink = true) {
@@ -364,7 +298,7 @@ class Maker {
         CellKey key = cell.key;
         key.offloads = OffloadRung::On;
         const std::size_t rungs = chooser_.values(key, &CellKey::offloads, figure).size();
-        if (rungs > most || (base && rungs == most && oddity(key) < oddity(*base))) {
+        if (rungs > most || (base && rungs == most && is_more_usual(key, *base))) {
           most = rungs;
           base = key;
         }
@@ -391,12 +325,11 @@ class Maker {
     return std::ranges::any_of(modes, [&](BenchMode mode) { return chooser_.point(key, mode, figure).cell; });
   }
 
-  /// None first, then the usual one.
+  /// The usual one first.
   [[nodiscard]] std::vector<std::string> ciphers(const CellKey& base, std::string_view figure) const {
     std::vector<std::string> all = chooser_.values(base, &CellKey::cipher, figure);
-    std::ranges::sort(all, {}, [](const std::string& cipher) {
-      return std::make_tuple(cipher != "none", cipher != usual_cipher, cipher);
-    });
+    std::ranges::sort(all, {},
+                      [](const std::string& cipher) { return std::make_pair(cipher != usual_cipher, cipher); });
     return all;
   }
 
@@ -414,25 +347,11 @@ class Maker {
     return {all.begin(), all.end()};
   }
 
-  Chooser chooser_;
+  CellChooser chooser_;
   const BenchResult& result_;
   std::string topic_;
   Views views_;
 };
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    text += (i == 0 ? "" : i + 1 == parts.size() ? " and " : ", ") + parts[i];
-  }
-  return text;
-}
-
-std::string lead_text(const Duel& duel) {
-  const double percent = duel.lead() * 100;
-  return (percent < 1 ? "under 1" : std::to_string(std::llround(percent))) + " % " +
-         (duel.kind.more_is_better ? "more" : "less");
-}
 
 }  // namespace
 
@@ -451,71 +370,8 @@ Scale View::scale() const {
   return scale_for(kind.unit == "us" ? least : most, kind.unit);
 }
 
-bool Duel::is_even() const {
-  return do_overlap(*tun.figure, *tap.figure);
-}
-
-bool Duel::is_noisy() const {
-  return is_even() && (tun.figure->is_wide() || tap.figure->is_wide());
-}
-
-BenchMode Duel::winner() const {
-  return (tun.figure->median() > tap.figure->median()) == kind.more_is_better ? BenchMode::Tun : BenchMode::Tap;
-}
-
-double Duel::lead() const {
-  const bool is_tun = winner() == BenchMode::Tun;
-  const double better = (is_tun ? tun : tap).figure->median();
-  const double other = (is_tun ? tap : tun).figure->median();
-  return other == 0 ? 0 : std::abs(better / other - 1);
-}
-
 Views views_of(const BenchResult& result) {
   return Maker(result).make();
-}
-
-std::string verdict_of(const Views& views, bool has_leads) {
-  if (views.duels.empty()) return "tun or tap? Not both were measured, or not alike.";
-  std::string text;
-  for (const BenchMode mode : {BenchMode::Tun, BenchMode::Tap}) {
-    std::vector<std::string> leads;
-    for (const Duel& duel : views.duels) {
-      if (duel.is_even() || duel.winner() != mode) continue;
-      leads.push_back(has_leads ? lead_text(duel) + " " + duel.name : duel.name);
-    }
-    if (!leads.empty()) text += " " + std::string(to_string(mode)) + ": " + joined(leads) + ".";
-  }
-  std::vector<std::string> even, noisy;
-  for (const Duel& duel : views.duels) {
-    if (duel.is_even()) (duel.is_noisy() ? noisy : even).push_back(duel.name);
-  }
-  if (!even.empty()) text += " Even: " + joined(even) + ".";
-  if (!noisy.empty()) text += " Too noisy to tell: " + joined(noisy) + ".";
-  return "tun or tap?" + text;
-}
-
-std::vector<std::pair<std::string, std::string>> facts_about(const BenchResult& result) {
-  std::vector<std::pair<std::string, std::string>> facts;
-  const auto add = [&](std::string_view name, std::string_view value) {
-    if (!value.empty()) facts.emplace_back(one_line(name), one_line(value));
-  };
-  const Machine& machine = result.machine;
-  add("run", result.kind + ", " + counted(result.rounds, "round") + ", " +
-                 std::to_string(std::llround(result.seconds)) + " s, seed " + std::to_string(result.seed));
-  add("culvert", machine.culvert);
-  add("kernel", machine.kernel);
-  add("processor", machine.cpu + (machine.cpus == 0 ? "" : " (" + std::to_string(machine.cpus) + " usable)"));
-  if (machine.memory != 0) {
-    add("memory", short_number(static_cast<double>(machine.memory) / (1 << 30)) + " GiB");
-  }
-  add("virtualization", machine.virtualization);
-  for (const auto& [name, value] : machine.versions) add(name, value);
-  for (const auto& [name, value] : machine.offloads) add("offloads, " + name, value);
-  if (const auto found = result.generator.find("timestamps");
-      found != result.generator.end() && !found->second.rounds.empty()) {
-    add("load generator", "its timestamps take " + with_spread(found->second, 0.01) + " % of its processor time per packet");
-  }
-  return facts;
 }
 
 std::string signs_of(const ViewPoint& point) {

@@ -149,6 +149,22 @@ class Report(unittest.TestCase):
         self.assertEqual([], self.problems())
         self.assertEqual((0, 6), (self.count("canvas"), self.count(".missing")))
 
+    def test_begins_with_the_only_tunnel_where_it_leads_to_a_peer(self):
+        result = canned_result.result()
+        result["kind"] = "peer"
+        result["cells"] = [cell for cell in result["cells"] if cell["mode"] == "tun" and cell["cipher"] == "chacha20-poly1305" and cell["offloads"] == "on"]
+        self.write(result)
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                self.assertEqual([], self.problems(width, scheme))
+                if "SCREENSHOTS" in os.environ:
+                    self.browser.screenshot(pathlib.Path(os.environ["SCREENSHOTS"]) / f"peer-{width}-{scheme}-top.png", "header")
+        self.assertEqual("One tunnel", self.browser.evaluate("document.querySelector('h1').textContent"))
+        rows = self.browser.evaluate("[...document.querySelectorAll('header tr > th')].map((one) => one.textContent)")
+        self.assertEqual(["throughput, up", "throughput, down", "packet rate, no loss", "packet rate, 0.5 % loss", "latency, idle", "latency, full load"], rows)
+        self.assertFalse(self.browser.evaluate("document.body.textContent.includes('tun or tap')"))
+        self.assertGreater(self.count("canvas"), 5)
+
     def test_shows_names_as_they_are_and_runs_nothing_of_them(self):
         evil = "</script><img src=x onerror='window.evil = 1'><script>window.evil = 1</script><!-- {{chart}} \"'&"
         result = canned_result.result()

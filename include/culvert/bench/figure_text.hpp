@@ -1,6 +1,7 @@
 // Numbers, cells and foreign text as people read them. UTF-8.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ struct Scale {
 /// The figure that a measure is about: "throughput", "rate", "p50".
 [[nodiscard]] std::string_view first_figure(Measure measure);
 
+/// "1 round", "2 rounds".
+[[nodiscard]] std::string counted(std::size_t number, std::string_view what);
 /// "tun, chacha20-poly1305, offloads on, 1420 bytes, 1 queue, 1 stream, tcp-up".
 [[nodiscard]] std::string text_of(const CellKey& key);
 

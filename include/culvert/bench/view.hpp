@@ -58,6 +58,14 @@ struct Duel {
   [[nodiscard]] double lead() const;
 };
 
+/// What a tunnel that there is no other beside does, in one line.
+struct Summary {
+  std::string name;  ///< "throughput"
+  FigureKind kind;
+  std::vector<std::pair<std::string, ViewPoint>> points;  ///< one at least, by what tells them apart: "up", "down"
+  std::string about;
+};
+
 /// A topic of which there is nothing to show.
 struct MissingTopic {
   std::string topic;
@@ -70,8 +78,10 @@ struct Views {
   Views(Views&&) = default;
   Views& operator=(Views&&) = default;
 
-  std::vector<Duel> duels;  ///< throughput, packet rate, round trip, processor time; those that both modes have
-  std::vector<View> views;  ///< in the order in which they are shown; each has a point at least
+  bool is_of_one_tunnel = false;  ///< to a peer: nothing to choose between
+  std::vector<Summary> summary;   ///< of that: throughput, packet rate, round trip; those that were measured
+  std::vector<Duel> duels;        ///< throughput, packet rate, round trip, processor time; those that both modes have
+  std::vector<View> views;        ///< in the order in which they are shown; each has a point at least
   std::vector<MissingTopic> missing;
   std::list<Figure> derived;  ///< what is computed from the result's figures
 };

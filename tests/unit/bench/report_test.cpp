@@ -34,6 +34,19 @@ TEST(Report, answers_first) {
   EXPECT_LT(page.find("<figure"), page.find("The machine"));
 }
 
+TEST(Report, begins_with_the_tunnel_to_a_peer) {
+  BenchResult result = some_result();
+  std::erase_if(result.cells, [](const Cell& cell) { return cell.key.mode == BenchMode::Tap; });
+  result.kind = "peer";
+  const std::string page = to_page(result);
+  EXPECT_THAT(page, HasSubstr("<h1>One tunnel</h1>\n<div class=\"table\"><table><tbody>\n<tr><th "
+                              "scope=\"row\">throughput, up</th><td>9.10 Gbit/s "));
+  EXPECT_THAT(page, Not(HasSubstr("tun or tap?")));
+  EXPECT_THAT(page, Not(HasSubstr("tun and tap")));
+  result.cells.clear();
+  EXPECT_THAT(to_page(result), HasSubstr("Nothing of it was measured."));
+}
+
 TEST(Report, has_a_table_under_each_picture) {
   EXPECT_THAT(to_page(some_result()),
               HasSubstr("<tr><th scope=\"row\">chacha20-poly1305</th><td>9.10 <span class=\"spread\">"

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <sstream>
 #include <vector>
 
@@ -114,12 +115,47 @@ TEST(Table, says_what_is_missing_and_why) {
   EXPECT_EQ(to_table(result_of({})).substr(0, 49), "tun or tap? Not both were measured, or not alike.");
 }
 
-TEST(Table, sums_up_what_tunnels_dropped) {
+TEST(Table, begins_with_the_tunnel_to_a_peer_where_there_is_no_other) {
+  std::vector<Cell> cells = {made(BenchMode::Tun, Measure::TcpUp, 1420, 1)};
+  cells.push_back(cells[0]);
+  cells.back().key.measure = Measure::TcpDown;
+  cells.push_back(made(BenchMode::Tun, Measure::RateWithoutLoss, 64, 1));
+  cells.push_back(made(BenchMode::Tun, Measure::RoundTripIdle, 64, 1));
+  cells.push_back(made(BenchMode::Tun, Measure::RoundTripFull, 64, 3));
+  BenchResult result = result_of(std::move(cells));
+  result.kind = "peer";
+  const std::string text = to_table(result);
+  const std::vector<std::string> lines = lines_of(text);
+  EXPECT_EQ(lines[0], "throughput   up 9.42 (9.23–9.70), down 9.42 (9.23–9.70) Gbit/s");
+  EXPECT_EQ(lines[1], "packet rate  no loss 812 (796–836) kpacket/s");
+  EXPECT_EQ(lines[2], "latency      idle 41.0 (40.2–42.2), full load 123 (121–127) µs");
+  EXPECT_THAT(lines[3], HasSubstr("Measured: throughput: chacha20-poly1305, 1420 bytes, 1 stream; packet rate:"));
+  EXPECT_THAT(text, Not(HasSubstr("tun or tap")));
+  EXPECT_THAT(text, Not(HasSubstr("tun and tap")));
+  result.cells.clear();
+  EXPECT_EQ(lines_of(to_table(result))[0], "Of the tunnel nothing was measured.");
+}
+
+TEST(Table, tells_by_cell_and_reason_what_was_dropped) {
   BenchResult result = usual_result();
   EXPECT_THAT(to_table(result), Not(HasSubstr("dropped")));
   result.cells[0].drops = {{"replayed", 3}, {"too_old", 0}};
   result.cells[1].drops = {{"replayed", 4}, {"no_session", 1}};
-  EXPECT_THAT(to_table(result), HasSubstr("Packets that tunnels dropped, by reason: no_session 1, replayed 7.\n"));
+  EXPECT_THAT(to_table(result, {120, false}),
+              HasSubstr("Packets that the tunnel dropped\n" + text_of(result.cells[1].key) +
+                        ": no_session 1, replayed 4\n" + text_of(result.cells[0].key) + ": replayed 3\n\n"));
+}
+
+TEST(Table, keeps_the_list_of_drops_short) {
+  BenchResult result = usual_result();
+  for (Cell& cell : result.cells) cell.drops = {{"replayed", 1}};
+  result.cells.back().drops = {{"replayed", 2}};
+  const std::vector<std::string> lines = lines_of(to_table(result, {120, false}));
+  const auto heading = std::ranges::find(lines, "Packets that the tunnel dropped");
+  ASSERT_GE(lines.end() - heading, 13);
+  EXPECT_EQ(heading[1], text_of(result.cells.back().key) + ": replayed 2");
+  EXPECT_EQ(heading[10], text_of(result.cells[8].key) + ": replayed 1");
+  EXPECT_EQ(heading[11], "and fewer in " + std::to_string(result.cells.size() - 10) + " more cells");
 }
 
 TEST(Table, has_colour_only_where_it_is_wanted) {

@@ -124,16 +124,43 @@ TEST(Views, set_the_uplinks_tcp_beside_that_of_any_size) {
   EXPECT_THAT(find(views, "packet-rate-without-loss-by-cipher")->columns, ElementsAre(BenchMode::Tun));
 }
 
-TEST(Views, put_no_cipher_first_and_the_usual_one_next) {
+TEST(Views, put_the_usual_cipher_first) {
   std::vector<Cell> cells;
   for (const char* cipher : {"aes-256-gcm", "chacha20-poly1305", "none"}) {
+    cells.push_back(throughput(key(BenchMode::Tun, Measure::TcpUp, 1280, cipher), {1}));
     cells.push_back(throughput(key(BenchMode::Tun, Measure::TcpUp, 1420, cipher), {1}));
   }
   const BenchResult result = result_of(std::move(cells));
   const Views views = views_of(result);
   ASSERT_NE(find(views, "throughput-of-tcp-by-cipher"), nullptr);
   EXPECT_THAT(find(views, "throughput-of-tcp-by-cipher")->rows,
-              ElementsAre("none", "chacha20-poly1305", "aes-256-gcm"));
+              ElementsAre("chacha20-poly1305", "aes-256-gcm", "none"));
+  std::vector<std::string> order;
+  for (const View& view : views.views) {
+    if (view.title == "Throughput of TCP by packet size") order.push_back(view.about);
+  }
+  EXPECT_THAT(order, ElementsAre("chacha20-poly1305, 1 stream", "aes-256-gcm, 1 stream", "none, 1 stream"));
+}
+
+TEST(Views, sum_up_the_tunnel_to_a_peer) {
+  BenchResult result =
+      result_of({throughput(key(BenchMode::Tap, Measure::TcpUp, 1400), {3}),
+                 throughput(key(BenchMode::Tap, Measure::TcpDown, 1400), {2}),
+                 cell(key(BenchMode::Tap, Measure::RateAtHalfPercent, 64), {{"rate", {{7}}}}),
+                 cell(key(BenchMode::Tap, Measure::RoundTripIdle, 64), {{"p50", {{5}}}, {"p99", {{9}}}})});
+  EXPECT_THAT(views_of(result).summary, IsEmpty());
+  EXPECT_FALSE(views_of(result).is_of_one_tunnel);
+  result.kind = "peer";
+  const Views views = views_of(result);
+  EXPECT_TRUE(views.is_of_one_tunnel);
+  ASSERT_THAT(views.summary, SizeIs(3));
+  ASSERT_THAT(views.summary[0].points, SizeIs(2));
+  EXPECT_EQ(views.summary[0].about, "throughput: chacha20-poly1305, 1400 bytes, 1 stream");
+  EXPECT_EQ(views.summary[0].points[1].first, "down");
+  EXPECT_EQ(views.summary[0].points[1].second.figure->median(), 2);
+  ASSERT_THAT(views.summary[1].points, SizeIs(1)) << "without loss nothing was found";
+  EXPECT_EQ(views.summary[1].points[0].first, "0.5 % loss");
+  EXPECT_EQ(views.summary[2].points[0].second.figure->median(), 5);
 }
 
 TEST(Views, climb_the_ladder_where_it_was_measured) {
