@@ -285,12 +285,16 @@ class Refusing(Benches):
             self.assertNotIn("%", said)
 
     def test_a_full_disk_leaves_no_file(self):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", self.folder], check=True)
-        self.addCleanup(subprocess.run, ["umount", "-l", self.folder], check=True)
-        done = self.bench(*LITTLE, "--json", self.folder / "result.json", check=False)
-        self.assertEqual(1, done.returncode)
-        self.assertIn("No space left on device", done.stderr)
-        self.assertEqual([], os.listdir(self.folder))
+        for option, what in (("--json", "result"), ("--report", "report")):
+            with self.subTest(option):
+                run("mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", self.folder)
+                path = self.folder / "file"
+                done = self.bench(*LITTLE, option, path, check=False)
+                left = os.listdir(self.folder)
+                run("umount", "-l", self.folder)
+                self.assertEqual(1, done.returncode, done.stderr)
+                self.assertRegex(done.stderr, f"writing the {what} to {path}: No space left on device")
+                self.assertEqual([], left)
 
     def test_a_user_without_namespaces_is_told_what_forbids_them(self):
         script = f"echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all {culvert_binary()} bench --quick"
