@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -55,25 +56,42 @@ BenchOrder read_order(const UniqueFd& from) {
   return order;
 }
 
-/// Of all rights only that to large socket buffers is left, which belongs to CAP_NET_ADMIN.
+/// Whether root is root of the machine: /proc/self/uid_map maps all numbers to themselves then.
+bool is_in_first_user_namespace() {
+  std::ifstream map("/proc/self/uid_map");
+  std::uint64_t inside = 0, outside = 0, count = 0;
+  // In doubt it is.
+  return !(map >> inside >> outside >> count) || (inside == 0 && outside == 0 && count >= UINT32_MAX);
+}
+
+/// Whoever speaks to a stranger has no rights at all.
 void drop_rights() {
-  constexpr std::uint32_t kept = 1U << CAP_NET_ADMIN;
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-  // In a user namespace that does not know this number it stays who it is.
-  if (::geteuid() == 0) {
-    if (::setgroups(0, nullptr) == 0 && ::setresgid(nobody, nobody, nobody) == 0) {
-      [[maybe_unused]] const int refused = ::setresuid(nobody, nobody, nobody);
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_refused("giving rights up");
+  const bool has_changed = ::setgroups(0, nullptr) == 0 && ::setresgid(nobody, nobody, nobody) == 0 &&
+                           ::setresuid(nobody, nobody, nobody) == 0;
+  // A user namespace may not know this number: there it stays who it is, without rights.
+  if (!has_changed && ::geteuid() == 0 && is_in_first_user_namespace()) throw_refused("ceasing to be root");
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  const std::array<__user_cap_data_struct, 2> none{};
+  if (::syscall(SYS_capset, &header, none.data()) != 0) throw_refused("giving rights up");
+}
+
+/// Of each family that the device has; made while there is the right to large buffers.
+struct Sinks {
+  explicit Sinks(const std::string& device)
+      : v4(make({.address = Address(), .device = device})),
+        v6(make({.address = Address::from_bytes(Family::V6, std::array<std::byte, 16>{}), .device = device})) {}
+
+  static UniqueFd make(const LoadAddress& here) {
+    try {
+      return make_udp_sink(here);
+    } catch (const std::system_error&) {
+      return {};
     }
   }
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> sets{};
-  if (::syscall(SYS_capget, &header, sets.data()) != 0) throw_refused("looking at rights");
-  const std::uint32_t permitted = sets[0].permitted & kept;
-  sets = {};
-  sets[0].permitted = sets[0].effective = permitted;
-  if (::syscall(SYS_capset, &header, sets.data()) != 0) throw_refused("giving rights up");
-}
+
+  UniqueFd v4, v6;
+};
 
 /// Another user number takes the wish to die with the parent away, so this comes last.
 void die_with(pid_t daemon) {
@@ -153,7 +171,7 @@ bool is_receiver(FarRole role) {
 
 class Session {
  public:
-  Session(UniqueFd connection, const BenchOrder& order)
+  Session(UniqueFd connection, const BenchOrder& order, Sinks&& sinks)
       : until_(Clock::now() + std::chrono::seconds(order.seconds)),
         channel_(std::move(connection)),
         incoming_(order.rate, Clock::now()),
@@ -161,6 +179,8 @@ class Session {
     place_.here = {address_of(channel_.fd(), ::getsockname), order.device.data()};
     place_.near_end = address_of(channel_.fd(), ::getpeername);
     place_.rate_limit = order.rate;
+    place_.sink = std::move(place_.near_end.is_v4() ? sinks.v4 : sinks.v6);
+    if (!place_.sink.is_open()) throw std::runtime_error("no packets can be received at " + place_.here.device);
     if (!ended_.is_open()) throw_refused("making an event");
   }
 
@@ -278,13 +298,14 @@ int serve_bench() {
   const BenchToken token{KeyView(order.token)};
   wipe(order.token);
   ::signal(SIGPIPE, SIG_IGN);
+  Sinks sinks(order.device.data());
   drop_rights();
   die_with(order.daemon);
   std::optional<UniqueFd> listener{bench_listener_fd};
   UniqueFd connection = admit(*listener, token);
   listener.reset();
   order_fd.reset();
-  Session session(std::move(connection), order);
+  Session session(std::move(connection), order, std::move(sinks));
   try {
     session.live();
   } catch (const std::exception& error) {

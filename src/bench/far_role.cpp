@@ -1,6 +1,7 @@
 // What the far end of a benchmark does, by role.
 #include "far_role.hpp"
 
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -13,6 +14,7 @@
 #include "culvert/base/printable.hpp"
 #include "culvert/bench/round_trip.hpp"
 #include "culvert/bench/tcp_load.hpp"
+#include "refused.hpp"
 
 namespace culvert {
 
@@ -78,11 +80,26 @@ void RunningRole::prepare() {
       return;
     }
     case FarRole::UdpReceive:
+      take_over_sink();
+      break;
     case FarRole::AnswerRoundTrips:
       listener_ = make_udp_sink(place_.here);
       break;
   }
   port_ = local_endpoint(listener_.get()).port;
+}
+
+/// Empty, but for what comes meanwhile.
+void RunningRole::take_over_sink() {
+  constexpr int packets_max = 1 << 14;  // more do not fit in
+  listener_ = UniqueFd(::fcntl(place_.sink.get(), F_DUPFD_CLOEXEC, 0));
+  if (!listener_.is_open()) throw_refused("duplicating a descriptor");
+  for (int i = 0; i < packets_max; ++i) {
+    const ssize_t size = ::recv(listener_.get(), nullptr, 0, MSG_DONTWAIT | MSG_TRUNC);
+    if (size < 0) break;
+    traffic_.read(1, static_cast<std::uint64_t>(size));
+  }
+  drops_before_ = drops_of(listener_.get());
 }
 
 void RunningRole::act() {
@@ -144,7 +161,7 @@ void RunningRole::receive_udp_packets() {
       .trial = start_.trial, .payload = start_.payload, .flows = start_.flows, .traffic = &traffic_};
   const UdpReceived received = receive_udp(listener_.get(), wish, news_, stop_.get_token());
   const auto spread = std::chrono::nanoseconds(received.delay_spread);
-  outcome_.numbers = {received.received, received.duplicates, received.reordered, received.sink_drops,
+  outcome_.numbers = {received.received, received.duplicates, received.reordered, received.sink_drops - drops_before_,
                       static_cast<std::uint64_t>(spread.count())};
 }
 
@@ -171,7 +188,8 @@ Moved RunningRole::moved_so_far() const {
   if (listener_.is_open()) {
     // What it was too slow for is taken to be like what it read.
     const double usual = packets > 0 ? moved.in / packets : 0;
-    moved.in += static_cast<double>(drops_of(listener_.get())) * std::max(usual, start_.payload + headers);
+    moved.in +=
+        static_cast<double>(drops_of(listener_.get()) - drops_before_) * std::max(usual, start_.payload + headers);
   }
   return moved;
 }

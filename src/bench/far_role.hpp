@@ -21,6 +21,7 @@ struct FarPlace {
   LoadAddress here;
   Address near_end;
   std::uint64_t rate_limit = 0;  ///< bits a second in each direction; 0: any
+  UniqueFd sink;                 ///< of UDP, for one trial after the other: others cannot be made as large
 };
 
 /// Bytes: of payload of TCP, of packets of UDP.
@@ -33,6 +34,7 @@ class RunningRole {
  public:
   /// `start` is within the bounds of parse_role_message(). Makes the sockets, then begins; `on_end` is called on the
   /// role's thread when it has ended. Throws std::system_error.
+  /// `place` outlives it.
   RunningRole(const RoleMessage& start, const FarPlace& place, std::function<void()> on_end);
   ~RunningRole();
   RunningRole(const RunningRole&) = delete;
@@ -54,6 +56,7 @@ class RunningRole {
 
  private:
   void prepare();
+  void take_over_sink();
   void act();
   void send_tcp_streams();
   void receive_tcp_streams();
@@ -63,7 +66,7 @@ class RunningRole {
   [[nodiscard]] Moved moved_so_far() const;
 
   RoleMessage start_;
-  FarPlace place_;
+  const FarPlace& place_;
   std::function<void()> on_end_;
   std::chrono::steady_clock::time_point deadline_;
   std::uint16_t port_ = 0;
@@ -71,6 +74,7 @@ class RunningRole {
   std::vector<UniqueFd> flows_;          ///< or streams
   std::atomic<bool> has_flows_ = false;  ///< from then on they stay as they are
   Traffic traffic_;                      ///< of UDP
+  std::uint32_t drops_before_ = 0;
   SenderNews news_;
   RoleMessage outcome_;
   Moved taken_;
