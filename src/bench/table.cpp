@@ -171,14 +171,16 @@ std::string drops_of(const BenchResult& result, const TableStyle& style) {
 std::string notes_of(const BenchResult& result, const Views& views, std::size_t width) {
   bool is_limited = false;
   bool is_wide = false;
+  const auto look_at = [&](const ViewPoint& point) {
+    const std::string signs = signs_of(point);
+    is_limited = is_limited || signs.find("†") != std::string::npos;
+    is_wide = is_wide || signs.find("‡") != std::string::npos;
+  };
+  for (const Summary& summary : views.summary) {
+    for (const auto& [name, point] : summary.points) look_at(point);
+  }
   for (const View& view : views.views) {
-    for (const auto& row : view.points) {
-      for (const ViewPoint& point : row) {
-        const std::string signs = signs_of(point);
-        is_limited = is_limited || signs.find("†") != std::string::npos;
-        is_wide = is_wide || signs.find("‡") != std::string::npos;
-      }
-    }
+    for (const auto& row : view.points) std::ranges::for_each(row, look_at);
   }
   std::string text = wrapped("Median (least–most) of " + std::to_string(result.rounds) + " rounds" +
                                  (views.is_of_one_tunnel ? "."

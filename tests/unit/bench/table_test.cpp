@@ -132,6 +132,12 @@ TEST(Table, begins_with_the_tunnel_to_a_peer_where_there_is_no_other) {
   EXPECT_THAT(lines[3], HasSubstr("Measured: throughput: chacha20-poly1305, 1420 bytes, 1 stream; packet rate:"));
   EXPECT_THAT(text, Not(HasSubstr("tun or tap")));
   EXPECT_THAT(text, Not(HasSubstr("tun and tap")));
+  for (Cell& cell : result.cells) cell.is_limited_by_generator = cell.key.measure == Measure::TcpDown;
+  EXPECT_THAT(to_table(result), HasSubstr("down 9.42 (9.23–9.70)† Gbit/s\n"));
+  EXPECT_THAT(to_table(result), HasSubstr("\n† The load generator"));
+  result.cells[0].key.measure = Measure::RateAtHalfPercent;
+  result.cells[0].figures = {{"rate", {{1, 10, 20}}}};
+  EXPECT_THAT(to_table(result), HasSubstr("\n‡ The spread is")) << "of what no picture shows";
   result.cells.clear();
   EXPECT_EQ(lines_of(to_table(result))[0], "Of the tunnel nothing was measured.");
 }
