@@ -11,12 +11,7 @@ void Arrivals::take(std::uint32_t sequence) noexcept {
     mark(sequence);
     ++received_;
   } else if (next_ - sequence <= window) {
-    if (mark(sequence)) {
-      ++received_;
-      ++reordered_;
-    } else {
-      ++duplicates_;
-    }
+    if (mark(sequence)) ++received_;
   }
 }
 

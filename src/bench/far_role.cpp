@@ -160,9 +160,9 @@ void RunningRole::receive_udp_packets() {
   const UdpReceiving wish{
       .trial = start_.trial, .payload = start_.payload, .flows = start_.flows, .traffic = &traffic_};
   const UdpReceived received = receive_udp(listener_.get(), wish, news_, stop_.get_token());
-  const auto spread = std::chrono::nanoseconds(received.delay_spread);
-  outcome_.numbers = {received.received, received.duplicates, received.reordered, received.sink_drops - drops_before_,
-                      static_cast<std::uint64_t>(spread.count())};
+  const auto backlog = std::chrono::nanoseconds(received.backlog);
+  outcome_.numbers = {received.received, received.sink_drops - drops_before_,
+                      static_cast<std::uint64_t>(backlog.count()), 0, 0};
 }
 
 Moved RunningRole::moved_so_far() const {

@@ -111,11 +111,9 @@ class RunningLoad {
     return {.wanted = sent.wanted,
             .sent = sent.sent,
             .received = received.received,
-            .duplicates = received.duplicates,
-            .reordered = received.reordered,
             .sink_drops = received.sink_drops,
             .elapsed = sent.elapsed,
-            .delay_spread = received.delay_spread};
+            .backlog = received.backlog};
   }
 
  private:

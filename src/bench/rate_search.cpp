@@ -41,7 +41,8 @@ void RateSearch::told(const UdpOutcome& outcome) {
   const std::optional<double> asked = next();
   assert(asked);
   const double elapsed = std::max(std::chrono::duration<double>(outcome.elapsed).count(), 1e-9);
-  const auto sent = static_cast<double>(outcome.sent), received = static_cast<double>(outcome.received);
+  const auto sent = static_cast<double>(outcome.sent);
+  const double received = static_cast<double>(outcome.received) * outcome.share_in_time();
   Trial trial{.wanted = *asked, .rate = sent / elapsed, .loss = outcome.loss(), .arrived = received / elapsed};
   trial.is_flood = *asked == 0;
   if (trial.is_flood) trial.wanted = trial.rate;

@@ -184,11 +184,9 @@ class RemotePath::Load {
       outcome = {.wanted = sent.wanted,
                  .sent = sent.sent,
                  .received = numbers[0],
-                 .duplicates = numbers[1],
-                 .reordered = numbers[2],
-                 .sink_drops = numbers[3],
+                 .sink_drops = numbers[1],
                  .elapsed = sent.elapsed,
-                 .delay_spread = std::chrono::microseconds(numbers[4] / 1000)};
+                 .backlog = std::chrono::microseconds(numbers[2] / 1000)};
     } else {
       const auto numbers = role_->finish(trial_.duration).numbers;
       news_.ended(numbers[1]);
@@ -196,11 +194,9 @@ class RemotePath::Load {
       outcome = {.wanted = numbers[0],
                  .sent = numbers[1],
                  .received = received.received,
-                 .duplicates = received.duplicates,
-                 .reordered = received.reordered,
                  .sink_drops = received.sink_drops,
                  .elapsed = std::chrono::nanoseconds(numbers[2]),
-                 .delay_spread = received.delay_spread};
+                 .backlog = received.backlog};
     }
     // A rate that may not be tried is one that does not pass.
     if (wish_.rate > trial_.rate) {

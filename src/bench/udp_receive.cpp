@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "culvert/bench/arrivals.hpp"
+#include "culvert/bench/backlog.hpp"
 #include "culvert/bench/load_packet.hpp"
 #include "culvert/bench/udp_load.hpp"
 #include "pace.hpp"
@@ -23,27 +25,6 @@ constexpr auto patience = 2s;
 /// While packets come the sink looks for them this often, rather than to be woken by each: whoever hands it a packet,
 /// which may be a tunnel, would pay for that.
 constexpr auto pause = 250us;
-
-/// The longest less the shortest time on the way, by clocks that need not agree: each time is compared with the first.
-class DelaySpread {
- public:
-  void take(std::uint32_t sent_at, std::uint32_t now) noexcept {
-    const std::uint32_t delay = now - sent_at;
-    if (!has_first_) first_ = delay;
-    has_first_ = true;
-    const auto difference = static_cast<std::int32_t>(delay - first_);
-    least_ = std::min(least_, difference);
-    most_ = std::max(most_, difference);
-  }
-  [[nodiscard]] std::chrono::microseconds value() const noexcept {
-    return std::chrono::microseconds(std::int64_t{most_} - least_);
-  }
-
- private:
-  bool has_first_ = false;
-  std::uint32_t first_ = 0;
-  std::int32_t least_ = 0, most_ = 0;
-};
 
 /// Memory for one system call, and what was counted so far.
 class Counting {
@@ -63,7 +44,6 @@ class Counting {
     const int count = ::recvmmsg(sink, messages_.data(), batch, flags, nullptr);
     if (count < 0 && !is_nothing_yet(errno)) throw_refused("cannot receive packets");
     is_idle_ = count <= 0;
-    now_ = 0;
     std::uint64_t bytes = 0;
     for (unsigned i = 0; i < static_cast<unsigned>(std::max(count, 0)); ++i) {
       take(messages_[i].msg_len, packets_[i]);
@@ -71,6 +51,9 @@ class Counting {
     }
     if (wish_.traffic && !is_idle_) wish_.traffic->read(static_cast<std::uint64_t>(count), bytes);
     has_more_ = count == static_cast<int>(batch);
+    // Only what was taken as soon as it was there tells of the way: a sink that was kept from running comes late
+    // itself.
+    if (!has_more_ && last_sent_at_ != 0) backlog_.take(std::exchange(last_sent_at_, 0), stamp());
     return !is_idle_;
   }
   /// Lets packets gather, if more are to be expected and all that were there have been taken.
@@ -81,14 +64,7 @@ class Counting {
   }
 
   [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
-  [[nodiscard]] UdpReceived outcome() const noexcept {
-    UdpReceived sum{.received = received_, .delay_spread = spread_.value()};
-    for (const Arrivals& flow : flows_) {
-      sum.duplicates += flow.duplicates();
-      sum.reordered += flow.reordered();
-    }
-    return sum;
-  }
+  [[nodiscard]] std::chrono::microseconds backlog() const noexcept { return backlog_.value(); }
 
  private:
   void take(std::size_t size, const LoadPacket& packet) noexcept {
@@ -100,10 +76,7 @@ class Counting {
     received_ -= flow.received();
     flow.take(packet.sequence);
     received_ += flow.received();
-    if (const std::uint32_t sent_at = packet.sent_at; sent_at != 0) {
-      if (now_ == 0) now_ = stamp();
-      spread_.take(sent_at, now_);
-    }
+    last_sent_at_ = packet.sent_at;
   }
 
   static std::uint32_t stamp() noexcept {
@@ -115,9 +88,9 @@ class Counting {
   std::vector<Arrivals> flows_;
   std::uint64_t received_ = 0;
   bool is_idle_ = true;
-  bool has_more_ = false;  ///< perhaps
-  DelaySpread spread_;
-  std::uint32_t now_ = 0;  ///< of the batch at hand; zero: not read yet
+  bool has_more_ = false;           ///< perhaps
+  std::uint32_t last_sent_at_ = 0;  ///< of the last packet since the socket was empty; zero: there is none
+  Backlog backlog_;
   std::array<LoadPacket, batch> packets_;
   std::array<iovec, batch> pieces_;
   std::array<mmsghdr, batch> messages_{};
@@ -149,9 +122,7 @@ UdpReceived receive_udp(int sink, const UdpReceiving& wish, const SenderNews& se
     if (has_come || !last) last = now;
     if (now - *last >= wish.quiet || now - *ended >= patience) break;
   }
-  UdpReceived outcome = counting.outcome();
-  outcome.sink_drops = drops_of(sink);
-  return outcome;
+  return {.received = counting.received(), .sink_drops = drops_of(sink), .backlog = counting.backlog()};
 }
 
 }  // namespace culvert

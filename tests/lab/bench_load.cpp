@@ -3,7 +3,7 @@
 //   bench_load NEAR NEAR_ADDRESS FAR FAR_ADDRESS tcp STREAMS MILLISECONDS         bits a second
 //   bench_load NEAR NEAR_ADDRESS FAR FAR_ADDRESS udp SIZE RATE MILLISECONDS STAMPS    sent, received, seconds of
 //   sending,
-//                                                                                 spread of delays in seconds
+//                                                                                 backlog at the end in seconds
 //   bench_load NEAR NEAR_ADDRESS FAR FAR_ADDRESS round-trip SIZE MILLISECONDS     median in seconds
 #include <algorithm>
 #include <iostream>
@@ -36,7 +36,7 @@ void run(const std::vector<std::string>& words) {
                                                  .duration = milliseconds(number(7)),
                                                  .has_timestamps = number(8) != 0});
     std::cout << outcome.sent << ' ' << outcome.received << ' ' << seconds(outcome.elapsed) << ' '
-              << seconds(outcome.delay_spread) << '\n';
+              << seconds(outcome.backlog) << '\n';
   } else {
     RoundTripOutcome outcome =
         path.run(RoundTripTrial{.packet_size = number(5), .duration = milliseconds(number(6)), .load = std::nullopt});

@@ -6,8 +6,8 @@
 
 namespace culvert {
 
-/// Counts the packets of one flow as they arrive: each once, those that came again, and those that came behind a later
-/// one (RFC 4737, section 3). Memory is that of a window; what comes later than it counts as lost.
+/// Counts the packets of one flow as they arrive, each once, in whatever order. Memory is that of a window; what comes
+/// later than it counts as lost.
 class Arrivals {
  public:
   /// So far behind the highest number a packet may come.
@@ -17,8 +17,6 @@ class Arrivals {
   void take(std::uint32_t sequence) noexcept;
 
   [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
-  [[nodiscard]] std::uint64_t duplicates() const noexcept { return duplicates_; }
-  [[nodiscard]] std::uint64_t reordered() const noexcept { return reordered_; }
 
  private:
   bool mark(std::uint32_t sequence) noexcept;
@@ -26,7 +24,7 @@ class Arrivals {
 
   std::vector<std::uint64_t> seen_;  ///< one bit for each number of the window, at its remainder
   std::uint64_t next_ = 0;           ///< one beyond the highest so far
-  std::uint64_t received_ = 0, duplicates_ = 0, reordered_ = 0;
+  std::uint64_t received_ = 0;
 };
 
 }  // namespace culvert

@@ -50,7 +50,7 @@ class RateSearch {
   struct Trial {
     double wanted = 0;     ///< packets a second; of a flood what was sent
     double rate = 0;       ///< what was sent of it, where the sender took longer
-    double loss = 0;       ///< of what was wanted
+    double loss = 0;       ///< of what was wanted, what came late with it
     double path_loss = 0;  ///< of what was sent and the sink had room for
     double arrived = 0;    ///< packets a second
     bool is_flood = false;

@@ -1,6 +1,7 @@
 // One trial (RFC 2544): load between two ends for a moment, and what became of it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -45,18 +46,24 @@ inline constexpr std::size_t udp_packet_min = 64;
 struct UdpOutcome {
   std::uint64_t wanted = 0;      ///< rate × duration; of a flood what was sent
   std::uint64_t sent = 0;        ///< accepted by the sender's kernel
-  std::uint64_t received = 0;    ///< each packet once
-  std::uint64_t duplicates = 0;  ///< beyond that
-  std::uint64_t reordered = 0;   ///< came behind a later one of their flow (RFC 4737)
+  std::uint64_t received = 0;    ///< each packet once, however late
   std::uint64_t sink_drops = 0;  ///< arrived while the sink's socket was full: the sink was too slow, not the way
   std::chrono::nanoseconds elapsed{0};  ///< from the first to the end of the last sending
-  /// The longest time on the way less the shortest, where packets have time stamps; the sink looks for packets four
-  /// times a millisecond. The ends' clocks need not agree.
-  std::chrono::microseconds delay_spread{0};
+  /// How much longer the last packets took than the quickest, where packets have time stamps: what a queue that grew
+  /// during the trial still held at its end. What the sink itself let lie is not in it.
+  std::chrono::microseconds backlog{0};
 
-  /// Of what was wanted: what the sender could not get rid of in time counts, too.
+  /// The share of `received` that came while it was sent. Buffers take in a short trial what the way does not carry;
+  /// but a backlog of up to a fortieth of the time, or 2 ms, is taken for an accident of scheduling.
+  [[nodiscard]] double share_in_time() const noexcept {
+    const std::chrono::duration<double> time = elapsed, later = backlog;
+    if (later <= std::max(time / 40, std::chrono::duration<double>(0.002))) return 1;
+    return time / (time + later);
+  }
+  /// Of what was wanted: what the sender could not get rid of in time counts, and what came behind its time, too.
   [[nodiscard]] double loss() const noexcept {
-    return wanted == 0 || received >= wanted ? 0 : 1 - static_cast<double>(received) / static_cast<double>(wanted);
+    if (wanted == 0) return 0;
+    return std::max(0.0, 1 - static_cast<double>(received) * share_in_time() / static_cast<double>(wanted));
   }
 };
 

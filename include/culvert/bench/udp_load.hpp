@@ -57,9 +57,8 @@ struct UdpReceiving {
   std::chrono::milliseconds quiet{50};  ///< the last packet is taken to have arrived when none came for so long
 };
 struct UdpReceived {
-  std::uint64_t received = 0, duplicates = 0, reordered = 0;  ///< as in UdpOutcome
-  std::uint64_t sink_drops = 0;
-  std::chrono::microseconds delay_spread{0};
+  std::uint64_t received = 0, sink_drops = 0;  ///< as in UdpOutcome
+  std::chrono::microseconds backlog{0};
 };
 /// Counts packets of the trial, and no others, until all that were sent are there, or no more come after the sender
 /// ended (for 2 seconds at the most), or it is to stop. `sink` is of make_udp_sink. Throws std::system_error.

@@ -80,7 +80,6 @@ TEST(LocalPath, counts_udp_packets_where_they_arrive) {
       EXPECT_EQ(outcome.wanted, 100U);
       EXPECT_GT(outcome.sent, 0U);
       EXPECT_EQ(outcome.received, outcome.sent) << "a wire without a queue that could be full";
-      EXPECT_EQ(outcome.duplicates, 0U);
     }
   });
 }

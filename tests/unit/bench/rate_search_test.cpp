@@ -12,6 +12,7 @@
 namespace culvert {
 namespace {
 
+using namespace std::chrono_literals;
 using ::testing::AllOf;
 using ::testing::Ge;
 using ::testing::Gt;
@@ -35,6 +36,24 @@ struct FakePath {
             .received = packets(std::min(arrived, sink_max)),
             .sink_drops = packets(arrived) - packets(std::min(arrived, sink_max)),
             .elapsed = std::chrono::nanoseconds(std::llround(seconds * 1e9))};
+  }
+};
+
+/// A path that carries so many packets a second, with a buffer before it, in trials as short as a benchmark's.
+struct BufferedPath {
+  double capacity;
+  double buffer;  ///< packets
+  double seconds = 0.08;
+
+  [[nodiscard]] UdpOutcome run(double rate) const {
+    const double sent = (rate == 0 ? 2e6 : rate) * seconds;
+    const double held = std::clamp(sent - capacity * seconds, 0.0, buffer);
+    const auto packets = static_cast<std::uint64_t>(std::llround(sent));
+    return {.wanted = packets,
+            .sent = packets,
+            .received = std::min(packets, static_cast<std::uint64_t>(std::llround(capacity * seconds + held))),
+            .elapsed = std::chrono::nanoseconds(std::llround(seconds * 1e9)),
+            .backlog = std::chrono::microseconds(std::llround(held / capacity * 1e6))};
   }
 };
 
@@ -118,6 +137,32 @@ TEST(RateSearch, shares_trials_among_goals) {
 TEST(RateSearch, finds_the_rate_of_a_path_that_collapses_under_a_flood) {
   const auto collapse = [](double rate) { return rate <= 4e5 ? 0 : 1 - 2e4 / rate; };
   expect_found(searched({.loss = collapse}), 0, 4e5);
+}
+
+TEST(RateSearch, is_not_deceived_by_buffers_that_take_all_of_a_short_trial) {
+  for (const double buffer : {1e2, 1e4, 1e5, 1e7}) {
+    const BufferedPath path{.capacity = 2e5, .buffer = buffer};
+    RateSearch search(both_goals);
+    while (const auto rate = search.next()) search.told(path.run(*rate));
+    for (const std::size_t goal : {0U, 1U}) {
+      ASSERT_TRUE(search.found(goal)) << buffer;
+      EXPECT_THAT(search.found(goal)->rate, AllOf(Gt(2e5 / 1.031), Le(2e5 * 1.026))) << buffer;
+      EXPECT_FALSE(search.found(goal)->is_limited_by_generator) << buffer;
+    }
+  }
+}
+
+TEST(UdpOutcome, loses_what_came_late_as_if_it_had_not_been_carried) {
+  UdpOutcome outcome{.wanted = 1000, .sent = 1000, .received = 1000, .elapsed = 100ms};
+  EXPECT_EQ(outcome.loss(), 0);
+  outcome.backlog = 100ms;
+  EXPECT_DOUBLE_EQ(outcome.loss(), 0.5);
+  outcome.backlog = 2500us;
+  EXPECT_EQ(outcome.loss(), 0) << "a fortieth is forgiven";
+  outcome.elapsed = 40ms;
+  EXPECT_GT(outcome.loss(), 0.05);
+  outcome.backlog = 2ms;
+  EXPECT_EQ(outcome.loss(), 0) << "and so are 2 ms";
 }
 
 TEST(RateSearch, forgives_a_single_failure_wherever_it_falls) {
