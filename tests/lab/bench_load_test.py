@@ -56,19 +56,21 @@ class Load(Scenario):
                     both = [lambda: self.iperf3(streams, 1), lambda: self.load("tcp", streams, 1000)[0]]
                     values = {act: act() for act in (both if number % 2 else reversed(both))}
                     ratios.append(values[both[1]] / values[both[0]])
-                self.assertGreater(self.report(f"TCP, {streams} streams, of iperf3's", ratios), 0.7)
+                words = f"TCP, {streams} streams, of iperf3's rate (wanted: at least 0.9)"
+                self.assertGreater(self.report(words, ratios), 0.7)
 
     def test_time_stamps_cost_little(self):
+        # By processor time, because the rate of a flood varies by more than what is looked for.
         ratios = []
         for number in range(ROUNDS):
-            rates = {}
+            costs = {}
             for stamps in ((1, 0) if number % 2 else (0, 1)):
-                sent, received, elapsed, spread = self.load("udp", 64, 0, 500, stamps)
+                sent, received, elapsed, processor = self.load("udp", 64, 0, 500, stamps)
                 self.assertGreater(received, 0)
-                self.assertEqual(bool(stamps), spread > 0)
-                rates[stamps] = received / elapsed
-            ratios.append(rates[1] / rates[0])
-        self.assertGreater(self.report("packets a second with time stamps, of those without", ratios), 0.7)
+                costs[stamps] = processor / sent
+            ratios.append(costs[1] / costs[0])
+        words = "processor time per packet with time stamps, of that without (wanted: at most 1.02)"
+        self.assertLess(self.report(words, ratios), 1.2)
 
     def test_a_slow_rate_is_kept_to_and_nothing_is_lost(self):
         sent, received, elapsed, _ = self.load("udp", 1400, 1000, 500, 1)
