@@ -1,6 +1,8 @@
 // Writing to and reading from TCP streams, as much as there is room for.
 #include "culvert/bench/tcp_load.hpp"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -51,6 +53,13 @@ class Allowance {
   LoadTime begin_ = LoadClock::now();
 };
 
+std::uint64_t acknowledged_of(int stream) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(stream, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) throw_refused("cannot see what TCP delivered");
+  return info.tcpi_bytes_acked;
+}
+
 std::uint64_t send_stream(int stream, double rate, const std::stop_token& stop) {
   static const Block block{};
   const PreciseTimers timers;
@@ -68,7 +77,7 @@ std::uint64_t send_stream(int stream, double rate, const std::stop_token& stop) 
       throw_refused("cannot send over TCP");
     }
   }
-  return sent;
+  return acknowledged_of(stream);
 }
 
 std::uint64_t count_stream(int stream, LoadTime begin, LoadTime end, const std::stop_token& stop) {

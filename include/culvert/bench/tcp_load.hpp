@@ -13,8 +13,9 @@ namespace culvert {
 // Both have a thread for each stream, and have joined it when they return or throw. Streams are of connect_tcp or
 // accept_tcp, 1 to 64.
 
-/// Sends until it is to stop, or the other end of a stream is closed; returns how many bytes the kernel took.
-/// `rate_max` is in bits a second, of all streams together; 0: as many as possible. Throws std::system_error.
+/// Sends until it is to stop, or the other end of a stream is closed; returns how many bytes the other end's
+/// kernel acknowledged: what the kernel took beyond that may never go. `rate_max` is in bits a second, of all streams
+/// together; 0: as many as possible. Throws std::system_error.
 std::uint64_t send_tcp(std::span<const UniqueFd> streams, std::uint64_t rate_max, const std::stop_token& stop);
 
 struct TcpReceived {

@@ -27,7 +27,7 @@ struct TcpTrial {
 struct TcpOutcome {
   std::uint64_t bytes_up = 0;
   std::uint64_t bytes_down = 0;
-  std::uint64_t bytes_in_all = 0;       ///< that senders got rid of, both ways and uncounted ones included
+  std::uint64_t bytes_in_all = 0;       ///< that were acknowledged, both ways, those of the warm-up included
   std::chrono::nanoseconds elapsed{0};  ///< of the counting
 };
 
