@@ -2,12 +2,14 @@
 #include "culvert/bench/bench_peer.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
 
+#include "answer_lines.hpp"
 #include "culvert/base/address.hpp"
 #include "culvert/base/endpoint.hpp"
 #include "culvert/base/fields.hpp"
@@ -24,21 +26,6 @@ namespace {
 
 /// The peer's daemon is asked for ten seconds.
 constexpr std::chrono::seconds asking_patience{20};
-
-struct Line {
-  std::string_view key;
-  std::string_view value;
-};
-
-/// Calls it for each line of an answer.
-void for_each_line(std::string_view text, const std::function<void(const Line&)>& act) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    const std::size_t equals = std::min(line.size(), line.find('='));
-    act({line.substr(0, equals), line.substr(std::min(line.size(), equals + 1))});
-  }
-}
 
 std::string base64_of(std::string_view hex) {
   std::array<std::byte, key_size> bytes;
@@ -58,8 +45,7 @@ Tunnel look_at(const std::string& name) {
   Tunnel tunnel;
   tunnel.words.name = name;
   const WipedString answer = ask_tunnel(name, "get=1\n\n");
-  for_each_line(answer, [&](const Line& line) {
-    const auto& [key, value] = line;
+  for_each_line(answer, [&](std::string_view key, std::string_view value) {
     if (key == "public_key") {
       tunnel.peers.push_back({name, base64_of(value), {}, {}, {}});
       tunnel.peer_ciphers.emplace_back();
@@ -68,6 +54,7 @@ Tunnel look_at(const std::string& name) {
     if (key == "culvert_namespace") tunnel.space = value;
     if (key == "culvert_mode") tunnel.words.mode = value;
     if (key == "culvert_cipher") tunnel.words.cipher = value;
+    if (key == "culvert_workers") tunnel.words.queues = number_from<unsigned>(value).value_or(1);
     if (key == "culvert_device_path") tunnel.words.offloads.emplace_back("device", value);
     if (key == "culvert_sending_path") tunnel.words.offloads.emplace_back("sending", value);
     if (key == "culvert_receiving_path") tunnel.words.offloads.emplace_back("receiving", value);
@@ -87,16 +74,24 @@ std::vector<Tunnel> look_at_tunnels(const std::string& only) {
     tunnels.push_back(look_at(only));
     return tunnels;
   }
-  std::error_code unreadable;
-  for (const auto& entry : std::filesystem::directory_iterator(control_socket_folder, unreadable)) {
-    if (entry.path().extension() != ".sock") continue;
-    try {
-      tunnels.push_back(look_at(entry.path().stem()));
-    } catch (const std::system_error& error) {
-      // Left by a process that was killed.
-      if (error.code() != std::errc::connection_refused && error.code() != std::errc::no_such_file_or_directory) throw;
+  std::exception_ptr failure;
+  for (const std::string& folder : control_folders()) {
+    std::error_code unreadable;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {
+      if (entry.path().extension() != ".sock") continue;
+      try {
+        tunnels.push_back(look_at(entry.path().stem()));
+      } catch (const std::system_error& error) {
+        // Those were left by a process that was killed.
+        if (error.code() != std::errc::connection_refused && error.code() != std::errc::no_such_file_or_directory) {
+          failure = std::current_exception();
+        }
+      } catch (const std::exception&) {
+        failure = std::current_exception();
+      }
     }
   }
+  if (tunnels.empty() && failure) std::rethrow_exception(failure);
   if (tunnels.empty())
     throw std::runtime_error("no tunnel runs here: a benchmark of a peer goes through one that does");
   return tunnels;
@@ -138,8 +133,7 @@ Grant ask_for_grant(const PeerOfTunnel& peer, const std::string& label) {
   const WipedString answer = ask_tunnel(peer.tunnel, request, asking_patience);
   Grant grant;
   std::string error = "its tunnel did not say where to go";
-  for_each_line(answer, [&](const Line& line) {
-    const auto& [name, value] = line;
+  for_each_line(answer, [&](std::string_view name, std::string_view value) {
     if (name == "culvert_bench_token" && key_from_hex(value, grant.token.writable_bytes())) error.clear();
     if (name == "culvert_bench_port") grant.port = number_from<std::uint16_t>(value).value_or(0);
     if (name == "culvert_bench_mtu") grant.mtu = number_from<std::uint32_t>(value).value_or(0);
@@ -235,6 +229,7 @@ BenchPeer connect_to_bench_peer(std::string_view words, const std::string& only)
   result.tunnel.peer = label;
   result.tunnel.mtu = std::min(interface.mtu, grant.mtu);
   result.tunnel.rate_limit = grant.rate;
+  result.tunnel.is_bridge_port = interface.name != tunnel.words.name;
   for (std::size_t i = 0; i < tunnel.peers.size(); ++i) {
     if (tunnel.peers[i].key == peer.key && !tunnel.peer_ciphers[i].empty()) {
       result.tunnel.cipher = tunnel.peer_ciphers[i];

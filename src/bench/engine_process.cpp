@@ -100,7 +100,9 @@ EngineCost EngineProcess::cost() {
   std::string reason;
   std::uint64_t packets = 0;
   while (words >> reason >> packets) cost.drops[reason] = packets;
-  cost.processor = processor_time_of(child_.pid());
+  const auto processor = processor_time_of(child_.pid());
+  if (!processor) throw std::runtime_error("an engine of the lab has ended");
+  cost.processor = *processor;
   return cost;
 }
 

@@ -1,61 +1,60 @@
 // Measuring through a daemon's tunnel, and asking the daemon what that cost it.
 #include "culvert/bench/peer_tunnel.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "culvert/bench/processor_time.hpp"
 #include "culvert/quick/control_client.hpp"
+#include "daemon_costs.hpp"
 
 namespace culvert {
 namespace {
 
-std::uint64_t number_of(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
+bool begins_with(const BenchTunnel& tunnel, std::string_view which, std::string_view word) {
+  return std::ranges::any_of(
+      tunnel.offloads, [&](const auto& offload) { return offload.first == which && offload.second.starts_with(word); });
 }
 
-/// What the daemon says of itself on its control socket.
-EngineCost cost_of(const std::string& tunnel) {
-  constexpr std::string_view drop = "culvert_drop_";
-  EngineCost cost;
-  const WipedString answer = ask_tunnel(tunnel, "get=1\n\n");
-  for (std::string_view rest = answer; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    const std::size_t equals = line.find('=');
-    if (equals == std::string_view::npos) continue;
-    const std::string_view key = line.substr(0, equals);
-    const std::uint64_t value = number_of(line.substr(equals + 1));
-    if (key == "culvert_system_calls") cost.system_calls = value;
-    if (key == "culvert_pid") cost.processor = processor_time_of(static_cast<pid_t>(value));
-    if (key.starts_with(drop)) cost.drops[std::string(key.substr(drop.size()))] = value;
-  }
-  return cost;
+OffloadRung rung_of(const BenchTunnel& tunnel) {
+  const bool has_device = begins_with(tunnel, "device", "TSO");
+  if (begins_with(tunnel, "sending", "UDP_SEGMENT")) return has_device ? OffloadRung::On : OffloadRung::Udp;
+  return has_device ? OffloadRung::Device : OffloadRung::Off;
 }
 
 class PeerTunnel final : public MeasuredTunnel {
  public:
   PeerTunnel(MeasuredPath& path, std::string tunnel) : path_(path), tunnel_(std::move(tunnel)) {}
   MeasuredPath& path() override { return path_; }
-  std::optional<EngineCost> cost() override { return cost_of(tunnel_); }
+  std::optional<EngineCost> cost() override { return costs_.take(ask_tunnel(tunnel_, "get=1\n\n")); }
 
  private:
   MeasuredPath& path_;
   std::string tunnel_;
+  DaemonCosts costs_;
 };
 
 }  // namespace
 
+std::string rate_words(std::uint64_t rate) {
+  const auto bits = static_cast<double>(rate);
+  if (rate >= 1'000'000'000) return fmt::format("{:g} Gbit/s", bits / 1e9);
+  if (rate >= 1'000'000) return fmt::format("{:g} Mbit/s", bits / 1e6);
+  if (rate >= 1'000) return fmt::format("{:g} kbit/s", bits / 1e3);
+  return fmt::format("{} bit/s", rate);
+}
+
 Arrangement arrangement_of(const BenchTunnel& tunnel) {
   Arrangement arrangement;
   arrangement.mode = tunnel.mode == to_string(BenchMode::Tap) ? BenchMode::Tap : BenchMode::Tun;
+  if (tunnel.is_bridge_port) arrangement.mode = BenchMode::BridgedTap;
+  arrangement.offloads = rung_of(tunnel);
+  arrangement.queues = tunnel.queues;
   const auto suite = cipher_suite_of(tunnel.cipher);
   if (!suite)
     throw std::runtime_error("the tunnel " + tunnel.name + " has a cipher that is not known: " + tunnel.cipher);
@@ -76,8 +75,8 @@ BenchResult measure_peer(const std::string& peer, const std::string& tunnel, con
                       "Measured through tunnel " + there.name + " to " + there.peer + " (" + there.far_address +
                           "), up from here to there. Processor time and system calls are those of this end alone.");
   if (there.rate_limit != 0) {
-    result.notes.push_back("The peer allows " + std::to_string(there.rate_limit / 1'000'000) +
-                           " Mbit/s in each direction (AllowBench): what reaches that says nothing of the tunnel.");
+    result.notes.push_back("The peer allows " + rate_words(there.rate_limit) +
+                           " in each direction (AllowBench): what reaches that says nothing of the tunnel.");
   }
   return result;
 }

@@ -5,7 +5,7 @@
 
 namespace culvert {
 
-std::chrono::nanoseconds processor_time_of(pid_t process) noexcept {
+std::optional<std::chrono::nanoseconds> processor_time_of(pid_t process) noexcept {
   clockid_t clock = 0;
   timespec used{};
   if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return {};

@@ -199,7 +199,8 @@ class Sweeper {
     if (is_profiled && symbols_ && !processes.empty()) profile.emplace(*symbols_, processes);
     auto outcome = tunnel.path().run(trial);
     spent.cost = tunnel.cost();
-    if (spent.cost && before) *spent.cost -= *before;
+    if (!before) spent.cost.reset();
+    if (spent.cost) *spent.cost -= *before;
     if (profile) spent.shares = profile->end();
     return outcome;
   }
@@ -345,7 +346,7 @@ class Sweeper {
       const auto before = processor_time_of(::getpid());
       const UdpOutcome outcome = tunnel.path().run(trial);
       Sum& sum = trial.has_timestamps ? with : without;
-      sum.processor += seconds(processor_time_of(::getpid()) - before);
+      sum.processor += seconds(*processor_time_of(::getpid()) - *before);
       sum.packets += static_cast<double>(outcome.sent);
     }
     if (with.packets == 0 || without.processor == 0) return;

@@ -365,6 +365,7 @@ void ControlSocket::begin_get(Answer& answer) {
   const DataPath path = device_.data_path();
   answer.append("culvert_device_path={}\nculvert_sending_path={}\nculvert_receiving_path={}\n", path.device,
                 path.sending, path.receiving);
+  answer.append("culvert_workers={}\n", device_.busy_workers());
   const DeviceLabels& labels = device_.labels;
   // What was deleted lives on in the tunnel.
   const auto tell_if_lost = [&answer](const std::string& name, std::string_view key) {

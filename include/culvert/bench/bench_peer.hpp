@@ -21,6 +21,8 @@ struct BenchTunnel {
   std::string far_address;       ///< where load goes
   std::uint32_t mtu = 0;         ///< the smaller of both ends'
   std::uint64_t rate_limit = 0;  ///< bits a second in each direction that the peer allows; 0: any
+  unsigned queues = 1;           ///< at work
+  bool is_bridge_port = false;   ///< whether the device is one here
   bool is_v4 = true;             ///< whether load is IPv4
   std::vector<std::pair<std::string, std::string>> offloads;  ///< what carries packets, as culvert show says it
 };

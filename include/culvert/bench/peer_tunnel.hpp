@@ -1,6 +1,7 @@
 // A tunnel to a peer as something to be measured.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,9 @@
 #include "culvert/bench/sweep.hpp"
 
 namespace culvert {
+
+/// As people say it: 8 Mbit/s.
+[[nodiscard]] std::string rate_words(std::uint64_t bits_per_second);
 
 /// How the tunnel is set up, as far as this end knows it. Throws std::runtime_error for a cipher that is not known.
 [[nodiscard]] Arrangement arrangement_of(const BenchTunnel& tunnel);

@@ -4,10 +4,11 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <optional>
 
 namespace culvert {
 
-/// On all processors together, its threads with it; zero if there is no such process.
-[[nodiscard]] std::chrono::nanoseconds processor_time_of(pid_t process) noexcept;
+/// On all processors together, its threads with it; nothing if there is no such process to be seen.
+[[nodiscard]] std::optional<std::chrono::nanoseconds> processor_time_of(pid_t process) noexcept;
 
 }  // namespace culvert

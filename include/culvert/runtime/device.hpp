@@ -86,6 +86,8 @@ class Device {
   /// System calls for packets so far, of all workers.
   [[nodiscard]] std::uint64_t system_calls() noexcept;
   [[nodiscard]] std::size_t workers() const noexcept { return sockets_.size(); }
+  /// How many of them carry packets at present.
+  [[nodiscard]] std::size_t busy_workers() const noexcept { return helpers_ ? workers() : 1; }
   [[nodiscard]] DataPath data_path() const;
 
   DeviceLabels labels;

@@ -104,6 +104,7 @@ TEST_F(ControlSocketTest, tells_what_the_device_is) {
   const std::string answer = answer_to(question);
   EXPECT_THAT(answer, StartsWith("listen_port=" + std::to_string(device_.sockets().port()) + "\n"));
   EXPECT_THAT(answer, HasSubstr("\nculvert_pid=" + std::to_string(::getpid()) + "\n"));
+  EXPECT_THAT(answer, HasSubstr("\nculvert_workers=1\n"));
   EXPECT_THAT(answer, EndsWith("\nerrno=0\n\n"));
 }
 
