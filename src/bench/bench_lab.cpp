@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 #include <vector>
 
@@ -19,6 +20,7 @@
 namespace culvert {
 namespace {
 
+constexpr const char* state_folder = "/tmp";
 constexpr const char* device_name = "tunnel";
 constexpr const char* uplink_name = "uplink";
 constexpr const char* bridge_name = "bridge";
@@ -138,12 +140,15 @@ void await_answer(MeasuredPath& path) {
 
 }  // namespace
 
-BenchLab::BenchLab() : near_(make_host()), far_(make_host()), uplink_(make_uplink(near_, far_)), state_("/tmp") {
+BenchLab::Folders::Folders() {
   keep_mounts_to_oneself();
-  if (::mount("culvert-bench", state_.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") != 0) {
-    throw std::system_error(errno, std::system_category(), "cannot mount memory on " + state_);
+  for (const char* folder : {"/run", state_folder}) {
+    if (::mount("culvert-bench", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") == 0) continue;
+    throw std::system_error(errno, std::system_category(), "cannot mount memory on " + std::string(folder));
   }
 }
+
+BenchLab::BenchLab() : near_(make_host()), far_(make_host()), uplink_(make_uplink(near_, far_)) {}
 
 std::unique_ptr<MeasuredTunnel> BenchLab::open(const Arrangement& arrangement) {
   const auto path_between = [](const NetworkNamespace& near, const NetworkNamespace& far, const auto& address_of) {
@@ -169,9 +174,9 @@ std::unique_ptr<MeasuredTunnel> BenchLab::open(const Arrangement& arrangement) {
   }
   std::vector<EngineProcess> engines;
   engines.push_back(EngineProcess::start(
-      hosts[0], config_of(arrangement, Side::Near, std::move(near_key), far_public, near_), device_name, state_));
+      hosts[0], config_of(arrangement, Side::Near, std::move(near_key), far_public, near_), device_name, state_folder));
   engines.push_back(EngineProcess::start(
-      hosts[1], config_of(arrangement, Side::Far, std::move(far_key), near_public, far_), device_name, state_));
+      hosts[1], config_of(arrangement, Side::Far, std::move(far_key), near_public, far_), device_name, state_folder));
   auto path = path_between(hosts[hosts.size() - 2], hosts.back(), tunnel_address);
   auto tunnel = std::make_unique<LabTunnel>(std::move(path), std::move(engines), std::move(hosts));
   await_answer(tunnel->path());

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "culvert/bench/measured_tunnel.hpp"
 #include "culvert/netns/network_namespace.hpp"
@@ -25,9 +24,13 @@ class BenchLab {
   [[nodiscard]] std::unique_ptr<MeasuredTunnel> open(const Arrangement& arrangement);
 
  private:
+  /// Folders that what is made here writes to are memory of this process alone.
+  struct Folders {
+    Folders();
+  };
+  Folders folders_;
   NetworkNamespace near_, far_;
   VethPair uplink_;
-  std::string state_;
 };
 
 }  // namespace culvert
