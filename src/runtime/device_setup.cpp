@@ -27,9 +27,8 @@ TunDevice set_up_device(const std::string& name, const Config& config, const Net
   };
   const ScopedNamespace inside(where);
   step("create device " + name);
-  TunDevice device = TunDevice::create(
-      name, config.offloads.device, workers_of(config),
-      config.mode == DeviceMode::Switched ? DeviceLayer::Ethernet : DeviceLayer::Ip);
+  TunDevice device = TunDevice::create(name, config.offloads.device, workers_of(config),
+                                       config.mode == DeviceMode::Switched ? DeviceLayer::Ethernet : DeviceLayer::Ip);
   Netlink netlink;
   const auto link = netlink.find_link(name);
   if (!link) {
@@ -84,6 +83,11 @@ void change_device(const std::string& name, const NetworkNamespace& where, const
   const std::set<Route> kept(wanted_routes.begin(), wanted_routes.end());
   std::vector<Route> routes = netlink.routes(link->index);
   std::set<Route> present(routes.begin(), routes.end());
+  for (const Route& route : wanted_routes) {
+    // What goes everywhere must not find another way while it changes tables.
+    const bool is_default = route.destination.length == 0 && is_possible(route.destination);
+    if (is_default && !present.contains(route)) netlink.add_route(link->index, route);
+  }
   for (const Route& route : routes_of(before, table_before)) {
     if (present.contains(route) && !kept.contains(route)) netlink.remove_route(link->index, route);
   }
