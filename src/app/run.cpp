@@ -166,24 +166,42 @@ class Run {
   }
 
   asio::awaitable<void> put_in_force(Reload& reload) {
-    if (const auto done = tunnel_->apply(reload.wanted); !done) {
-      throw std::system_error(done.error().value(), std::system_category(), "setting port, mark and peers");
-    }
+    const bool is_set_up_first = setup_.moves_under_rules(reload.wanted);
+    bool is_applied = false;
+    bool is_set_up = false;
     std::exception_ptr failure;
+    const auto change = [&] { setup_.change(tunnel_->config(), reload.wanted); };
     try {
-      const auto change = [&] { setup_.change(tunnel_->config(), reload.wanted); };
-      co_await aside(change);
+      if (is_set_up_first) co_await aside(change);
+      is_set_up = is_set_up_first;
+      apply(reload.wanted);
+      is_applied = true;
+      if (!is_set_up_first) co_await aside(change);
     } catch (...) {
       failure = std::current_exception();
     }
-    if (failure) {
-      tunnel_->go_back(reload.present.device);
-      std::rethrow_exception(failure);
-    }
+    if (failure && is_applied) tunnel_->go_back(reload.present.device);
+    const auto end = [&] {
+      if (failure && is_set_up) setup_.change(reload.wanted, tunnel_->config());
+      setup_.end_change(!failure);
+    };
+    co_await aside(end);
+    if (failure) std::rethrow_exception(failure);
     tunnel_->keep(std::move(reload.wanted), setup_.setup().default_route_table);
     decide_saving();
     guard_rules();
     spdlog::info("{} is reloaded, {} difference(s)", setup_.name(), reload.differences.size());
+  }
+
+  void apply(const Config& wanted) {
+    const auto done = tunnel_->apply(wanted);
+    if (done) return;
+    std::string what = "setting port, mark and peers";
+    if (wanted.socket_namespace != tunnel_->config().socket_namespace) {
+      what += wanted.socket_namespace.empty() ? ", without SocketNamespace"
+                                              : ", in SocketNamespace " + printable(wanted.socket_namespace);
+    }
+    throw std::system_error(done.error().value(), std::system_category(), what);
   }
 
   template <class Work>

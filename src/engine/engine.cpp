@@ -187,6 +187,15 @@ void Engine::free_source(PeerId id, const Now& now) noexcept {
   peer->source_is_free_until = now.time + source_free_time;
 }
 
+void Engine::free_sources(const Now& now) noexcept {
+  peers_.for_each([&](Peer& peer) {
+    free_source(peer.id, now);
+    const Session* session = peer.sessions.current();
+    if (session && session->can_seal(now.time)) peer.wants_keepalive_now = true;
+    schedule(peer, now.time);
+  });
+}
+
 void Engine::probe_endpoint(PeerId id, const Endpoint& candidate, const Now& now) noexcept {
   Peer* peer = peers_.find(id);
   if (!peer) return;

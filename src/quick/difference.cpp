@@ -119,6 +119,7 @@ std::vector<std::string> differences(const PresentState& present, const Config& 
     lines.change("ListenPort", std::to_string(device.listen_port.value_or(0)), std::to_string(*wanted.listen_port));
   }
   const auto yes_no = [](bool is_on) { return std::string(is_on ? "yes" : "no"); };
+  lines.change("SocketNamespace", printable(file.socket_namespace), printable(wanted.socket_namespace));
   lines.change("Relay", yes_no(file.switching.relay), yes_no(wanted.switching.relay));
   lines.change("LinkLocalFrames", yes_no(file.switching.link_local_frames), yes_no(wanted.switching.link_local_frames));
   lines.change("FwMark", number_text(device.firewall_mark.value_or(0)), number_text(wanted.firewall_mark.value_or(0)));

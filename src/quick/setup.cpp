@@ -39,6 +39,10 @@ bool is_pre_down(const Undo& undo) {
   return hooks && hooks->key == "PreDown";
 }
 
+std::vector<Undo>::iterator behind_namespaces(std::vector<Undo>& undos) {
+  return std::ranges::find_if(undos, [](const Undo& undo) { return !std::holds_alternative<RemoveNamespace>(undo); });
+}
+
 // What is before all others but those of priority 0, as the kernel would choose.
 std::uint32_t first_rule_priority(Netlink& netlink, Family family) {
   std::uint32_t first = 32766;
@@ -135,8 +139,31 @@ void QuickSetup::share_namespace(const NetworkNamespace& space) {
   for (const JournalEntries& other : folder_.others(name_)) {
     const Undo made = RemoveNamespace{space.specification(), space.identity()};
     if (std::ranges::find(other.undos, made) == other.undos.end()) continue;
-    return step("share network namespace " + space.specification(), made, [] {});
+    if (std::ranges::find(entries_.undos, made) != entries_.undos.end()) return;
+    // With those that go last.
+    entries_.undos.insert(behind_namespaces(entries_.undos), made);
+    folder_.write(entries_);
+    return announce("share network namespace " + space.specification());
   }
+}
+
+void QuickSetup::leave_namespace(const NetworkNamespace& space) {
+  const NamespaceIdentity left = space.identity();
+  if (left == device_namespace_.identity() || left == socket_namespace_.identity()) return;
+  const UniqueFd lock = folder_.lock();
+  const auto found = std::ranges::find_if(entries_.undos, [&left](const Undo& undo) {
+    const auto* made = std::get_if<RemoveNamespace>(&undo);
+    return made && made->identity == left;
+  });
+  if (found == entries_.undos.end()) return;
+  if (!is_needed_by_others(*found, entries_.where, folder_.others(name_))) perform(*found, programs_, options_.dns);
+  entries_.undos.erase(found);
+  folder_.write(entries_);
+}
+
+const NetworkNamespace& QuickSetup::sockets_of(const Config& config) const noexcept {
+  return next_sockets_ && next_sockets_->specification() == config.socket_namespace ? *next_sockets_
+                                                                                    : socket_namespace_;
 }
 
 void QuickSetup::tell_of_lost_namespaces() const noexcept {
@@ -169,8 +196,7 @@ void QuickSetup::begin_journal(const Config& config) {
 
 void QuickSetup::arm_post_down(const Config& config) {
   // They may name the namespace.
-  const auto place = std::ranges::find_if(
-      entries_.undos, [](const Undo& undo) { return !std::holds_alternative<RemoveNamespace>(undo); });
+  const auto place = behind_namespaces(entries_.undos);
   const bool is_armed = place != entries_.undos.end() && std::holds_alternative<RunHooks>(*place);
   if (config.post_down.empty() || is_armed) return;
   entries_.undos.insert(place, RunHooks{"PostDown", config.post_down});
@@ -192,7 +218,7 @@ void QuickSetup::run_hooks(const Config& config, std::string_view key, const std
 }
 
 void QuickSetup::decide_mtu(Config& config) const {
-  if (!config.mtu) config.mtu = fitting_mtu(config, socket_namespace_);
+  if (!config.mtu) config.mtu = fitting_mtu(config, sockets_of(config));
 }
 
 void QuickSetup::raise_bridge(Config& config) {
@@ -211,7 +237,7 @@ void QuickSetup::raise_bridge(Config& config) {
 }
 
 std::vector<Family> QuickSetup::default_route_families(const Config& config) const {
-  const bool is_one_namespace = device_namespace_.identity() == socket_namespace_.identity();
+  const bool is_one_namespace = device_namespace_.identity() == sockets_of(config).identity();
   if (config.table.kind != RouteTable::Kind::Auto || !is_one_namespace) return {};
   std::vector<Family> families = families_of_default_routes(config);
   const ScopedNamespace inside(device_namespace_);

@@ -11,17 +11,22 @@
 
 namespace culvert {
 
-void QuickSetup::complete(const Config& before, Config& wanted) const {
+void QuickSetup::complete(const Config& before, Config& wanted) {
   if (wanted.mode != before.mode || wanted.bridge != before.bridge || wanted.bridge_port != before.bridge_port ||
-      wanted.device_namespace != before.device_namespace || wanted.socket_namespace != before.socket_namespace ||
-      wanted.offloads != before.offloads || wanted.queues != before.queues || wanted.busy_poll != before.busy_poll) {
+      wanted.device_namespace != before.device_namespace || wanted.offloads != before.offloads ||
+      wanted.queues != before.queues || wanted.busy_poll != before.busy_poll) {
     throw ConfigError(wanted.path, 0, 0,
-                      "Mode, Bridge, BridgePort, Namespace, SocketNamespace, Offloads, Queues and BusyPoll cannot be "
+                      "Mode, Bridge, BridgePort, Namespace, Offloads, Queues and BusyPoll cannot be "
                       "changed while the tunnel is "
                       "up: culvert down " +
                           name_ + " and culvert up");
   }
   refuse_dns_elsewhere(wanted);
+  next_sockets_.reset();
+  if (wanted.socket_namespace != before.socket_namespace) {
+    next_sockets_ =
+        wanted.socket_namespace.empty() ? NetworkNamespace::current() : NetworkNamespace::open(wanted.socket_namespace);
+  }
   // A tap in a bridge has the MTU that it found there.
   if (!wanted.bridge.empty() && !wanted.mtu) wanted.mtu = before.mtu;
   decide_mtu(wanted);
@@ -63,11 +68,26 @@ void QuickSetup::change(const Config& before, const Config& wanted) {
 }
 
 void QuickSetup::change_to(const Config& before, const Config& wanted) {
+  if (next_sockets_) share_namespace(sockets_of(wanted));
+  // Without a moment in which no route or no rule leads into the tunnel.
+  const bool rules_come = policy_of(wanted) && !policy_;
+  if (rules_come) change_policy(wanted);
   announce("change the device");
   change_device(name_, device_namespace_, before, table_of(before), wanted, table_of(wanted));
-  change_policy(wanted);
+  if (!rules_come) change_policy(wanted);
   change_dns(before, wanted);
   change_hooks(wanted);
+}
+
+void QuickSetup::end_change(bool is_made) noexcept {
+  if (!next_sockets_) return;
+  if (is_made) std::swap(socket_namespace_, *next_sockets_);
+  const NetworkNamespace left = *std::exchange(next_sockets_, std::nullopt);
+  try {
+    leave_namespace(left);
+  } catch (const std::exception& error) {
+    spdlog::warn("{}: leaving {}: {}", name_, printable(describe(left)), error.what());
+  }
 }
 
 void QuickSetup::change_policy(const Config& wanted) {

@@ -25,6 +25,17 @@ std::vector<UdpSocketPair> bind_sockets(const NetworkNamespace& where, std::size
   return UdpSocketPair::bind_group(count, port, mark, with_offloads);
 }
 
+/// With the port of before wherever it is free; that of a file has to be.
+std::vector<UdpSocketPair> bind_elsewhere(const NetworkNamespace& where, std::size_t count, std::uint16_t port,
+                                          bool is_named, std::uint32_t mark, bool with_offloads) {
+  try {
+    return bind_sockets(where, count, port, mark, with_offloads);
+  } catch (const std::system_error& error) {
+    if (is_named || error.code() != std::errc::address_in_use) throw;
+  }
+  return bind_sockets(where, count, 0, mark, with_offloads);
+}
+
 Result<void> set_firewall_mark(std::vector<UdpSocketPair>& all, std::uint32_t mark) {
   for (UdpSocketPair& sockets : all) {
     for (UdpSocket* socket : {sockets.v4.get(), sockets.v6.get()}) {
@@ -66,20 +77,28 @@ Device::~Device() {
   carry(nullptr);
 }
 
-Result<void> Device::apply(DeviceChange&& change) {
-  if (const auto done = change_sockets(change); !done) return done;
+Result<void> Device::apply(DeviceChange&& change, NetworkNamespace* elsewhere) {
+  const NamespaceIdentity before = socket_namespace_.identity();
+  if (const auto done = change_sockets(change, elsewhere); !done) return done;
   engine()->apply(std::move(change), read_clocks());
+  if (socket_namespace_.identity() != before) {
+    engine()->free_sources(read_clocks());
+    routes_.start_over();
+  }
   remember_timestamps();
   worker_.settings_changed();
   return {};
 }
 
-Result<void> Device::change_sockets(const DeviceChange& change) {
+Result<void> Device::change_sockets(const DeviceChange& change, NetworkNamespace* elsewhere) {
   const std::uint32_t mark = change.firewall_mark.value_or(firewall_mark_);
-  const bool is_other_port = change.listen_port && *change.listen_port != 0 && *change.listen_port != sockets().port();
-  if (is_other_port) {
+  const bool has_port = change.listen_port && *change.listen_port != 0;
+  const std::uint16_t port = has_port ? *change.listen_port : sockets().port();
+  const bool is_move = elsewhere && elsewhere->identity() != socket_namespace_.identity();
+  if (is_move || port != sockets().port()) {
     try {
-      auto fresh = bind_sockets(socket_namespace_, workers(), *change.listen_port, mark, with_offloads_);
+      auto fresh =
+          bind_elsewhere(is_move ? *elsewhere : socket_namespace_, workers(), port, has_port, mark, with_offloads_);
       worker_.replace_sockets(std::move(fresh.front()));
       stop_helpers();
       std::ranges::move(std::span(fresh).subspan(1), sockets_.begin() + 1);
@@ -94,6 +113,7 @@ Result<void> Device::change_sockets(const DeviceChange& change) {
     }
   }
   firewall_mark_ = mark;
+  if (elsewhere) std::swap(socket_namespace_, *elsewhere);
   return {};
 }
 

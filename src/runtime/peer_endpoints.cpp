@@ -24,7 +24,7 @@ PeerEndpoints::PeerEndpoints(asio::io_context& io, Device& device)
     : PeerEndpoints(io, device, [this](std::string host, std::uint16_t port, EndpointLookup::Answer answer) {
         resolver_->look_up(std::move(host), port, std::move(answer));
       }) {
-  resolver_.emplace(io, device.socket_namespace());
+  resolver_ = lookup_in(device.socket_namespace());
 }
 
 PeerEndpoints::PeerEndpoints(asio::io_context& io, Device& device, LookUp look_up)
@@ -44,6 +44,15 @@ void PeerEndpoints::follow(const PublicKey& key, const EndpointName& name, std::
 
 void PeerEndpoints::forget(const PublicKey& key) {
   followed_.erase(key);
+}
+
+void PeerEndpoints::use(std::unique_ptr<EndpointLookup> resolver) {
+  resolver_ = std::move(resolver);
+  for (auto& [key, followed] : followed_) {
+    followed.generation = ++last_generation_;
+    followed.is_looking_up = false;
+    look_up(key, followed);
+  }
 }
 
 void PeerEndpoints::on_event(const Event& event) {

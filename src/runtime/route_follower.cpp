@@ -49,18 +49,32 @@ struct RouteFollower::Watch {
 
 RouteFollower::RouteFollower(asio::io_context& io, SharedEngine& engine, const NetworkNamespace& where,
                              const std::uint32_t& mark)
-    : engine_(engine), where_(where), mark_(mark) {
+    : io_(io), engine_(engine), where_(where), mark_(mark) {
+  start(false);
+}
+
+RouteFollower::~RouteFollower() {
+  stop();
+}
+
+void RouteFollower::start_over() {
+  stop();
+  answers_.clear();
+  start(true);
+}
+
+void RouteFollower::start(bool looks_at_once) {
   try {
     const ScopedNamespace inside(where_);
-    watch_ = std::make_shared<Watch>(io);
+    watch_ = std::make_shared<Watch>(io_);
   } catch (const std::exception& error) {
     spdlog::warn("changes of routes will be noticed late: {}", error.what());
     return;
   }
-  asio::co_spawn(io, follow(watch_), rethrow);
+  asio::co_spawn(io_, follow(watch_, looks_at_once), rethrow);
 }
 
-RouteFollower::~RouteFollower() {
+void RouteFollower::stop() noexcept {
   if (!watch_) return;
   watch_->is_closed = true;
   boost::system::error_code ignored;
@@ -68,9 +82,12 @@ RouteFollower::~RouteFollower() {
   watch_->monitor.reset();
   watch_->netlink.reset();
   watch_->timer.cancel();
+  watch_.reset();
 }
 
-asio::awaitable<void> RouteFollower::follow(std::shared_ptr<Watch> watch) {
+asio::awaitable<void> RouteFollower::follow(std::shared_ptr<Watch> watch, bool looks_at_once) {
+  if (looks_at_once) co_await look_at_all(watch);
+  if (watch->is_closed) co_return;
   for (;;) {
     const auto [failed] = co_await watch->ready.async_wait(asio::posix::stream_descriptor::wait_read, as_value);
     if (failed || watch->is_closed) co_return;
@@ -79,19 +96,23 @@ asio::awaitable<void> RouteFollower::follow(std::shared_ptr<Watch> watch) {
     if (cancelled || watch->is_closed) co_return;
     try {
       if (!watch->monitor->take()) continue;
-      const ScopedNamespace inside(where_);
-      watch->netlink.emplace();
     } catch (const std::system_error& error) {
       if (watch->log.allow(read_clocks().time)) spdlog::warn("{}", error.what());
       continue;
     }
     co_await look_at_all(watch);
     if (watch->is_closed) co_return;
-    watch->netlink.reset();
   }
 }
 
 asio::awaitable<void> RouteFollower::look_at_all(std::shared_ptr<Watch> watch) {
+  try {
+    const ScopedNamespace inside(where_);
+    watch->netlink.emplace();
+  } catch (const std::system_error& error) {
+    if (watch->log.allow(read_clocks().time)) spdlog::warn("{}", error.what());
+    co_return;
+  }
   std::size_t questions = 0;
   for (std::uint32_t slot = 0; slot < engine_.take()->peers().slot_count(); ++slot) {
     const std::optional<Path> path = path_of(slot);
@@ -108,6 +129,7 @@ asio::awaitable<void> RouteFollower::look_at_all(std::shared_ptr<Watch> watch) {
     const auto [cancelled] = co_await watch->timer.async_wait(as_value);
     if (cancelled || watch->is_closed) co_return;
   }
+  watch->netlink.reset();
 }
 
 std::optional<Path> RouteFollower::path_of(std::uint32_t slot) {

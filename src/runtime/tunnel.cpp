@@ -117,24 +117,41 @@ Result<void> Tunnel::apply(const Config& wanted) {
     const bool is_there = found != known.end() && device_.engine()->find_peer(wanted.peers[i].public_key);
     if (is_there && found->second->endpoint == wanted.peers[i].endpoint) change.peers[i].endpoint.reset();
   }
-  if (const auto done = device_.apply(std::move(change)); !done) return done;
+  const bool is_move = wanted.socket_namespace != config_.socket_namespace;
+  const auto done = is_move ? move_sockets(std::move(change), open_namespace(wanted.socket_namespace))
+                            : device_.apply(std::move(change));
+  if (!done) return done;
   label(wanted);
   follow(config_, wanted);
+  return {};
+}
+
+Result<void> Tunnel::move_sockets(DeviceChange&& change, NetworkNamespace there) {
+  auto lookup = endpoints_.lookup_in(there);
+  if (const auto done = device_.apply(std::move(change), &there); !done) return done;
+  former_socket_namespace_ = std::move(there);
+  endpoints_.use(std::move(lookup));
   return {};
 }
 
 void Tunnel::keep(Config config, std::uint32_t default_route_table) {
   config_ = std::move(config);
   setup_.default_route_table = default_route_table;
+  former_socket_namespace_.reset();
 }
 
 void Tunnel::go_back(const Config& was) {
   DeviceChange change = change_of(was);
   change.cipher = config_.cipher;
   change.firewall_mark = was.firewall_mark.value_or(0);
-  if (const auto done = device_.apply(std::move(change)); !done) {
-    spdlog::warn("{}: going back to what was before: {}", name_, done.error().message());
+  try {
+    const auto done = former_socket_namespace_ ? move_sockets(std::move(change), std::move(*former_socket_namespace_))
+                                               : device_.apply(std::move(change));
+    if (!done) spdlog::warn("{}: going back to what was before: {}", name_, done.error().message());
+  } catch (const std::exception& error) {
+    spdlog::warn("{}: going back to what was before: {}", name_, error.what());
   }
+  former_socket_namespace_.reset();
   label(config_);
   follow(was, config_);
 }

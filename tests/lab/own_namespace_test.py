@@ -13,7 +13,7 @@
 import json
 import os
 
-from lab import Host, run
+from lab import Host, run, wait_until
 from probes import Capture, answers, ping
 from quick import Quick, system_state
 from scenario import Scenario, main
@@ -185,6 +185,107 @@ class OwnNamespace(Scenario):
         self.assertGreater(outside.bytes, 0)
         self.assertFalse(outside.contains(marker))
         self.assertEqual("", self.host_a.run("ss", "-Hlun"))
+
+    def reload(self, *lines):
+        self.a.interface_lines = ["Namespace = blue", *lines]
+        self.a.write_config()
+        return self.a.call("reload", check=False)
+
+    def test_row_18_a_reload_moves_the_socket_to_another_namespace_and_back_to_none(self):
+        red = self.lab.host("red")
+        self.lab.link(red, self.host_b, ("10.1.0.1/24", "10.1.0.2/24"), name=("uplink", "link-b"))
+        self.a.start()
+        blue = self.carries()
+        handshake = self.a.status_of(self.b).handshake_time
+        red.ip("route", "add", "10.0.0.0/24", "via", "10.1.0.2")
+        before = self.state()
+        for line, there, old, seen_at in (("SocketNamespace = red", red, self.host_a, "10.1.0.1"), (None, self.host_a, red, "10.0.0.1")):
+            done = self.reload(*[line] if line else [])
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertIn("SocketNamespace: " + ("none -> red" if line else "red -> none"), done.stdout)
+            # It is told at once, and what it says first arrives.
+            wait_until(lambda at=seen_at: self.b.endpoint_of(self.a) == f"{at}:51820", what=f"the other end to see {seen_at}")
+            marker = os.urandom(24).hex().encode()
+            with Capture(there, "uplink", keep=True) as new, Capture(old, "uplink", keep=True) as former:
+                self.assertEqual(3, ping(self.host_b, "10.9.0.1").received)
+                self.assertTrue(answers(blue, "10.9.0.2"))
+                blue.run("bash", "-c", f"echo {marker.decode()} > /dev/udp/10.9.0.2/9")
+                self.assertTrue(answers(blue, "10.9.0.2"))
+            self.assertGreater(new.bytes, 0)
+            self.assertTrue(new.datagrams(port=51820))
+            self.assertFalse(new.contains(marker))
+            self.assertFalse(former.datagrams(port=51820), "datagrams in the namespace that the socket has left")
+            self.assertIn(":51820", there.run("ss", "-Hlun"))
+            self.assertEqual("", old.run("ss", "-Hlun"))
+            self.assertIn("nothing differs", self.reload(*[line] if line else []).stdout)
+            shown = run(culvert_binary(), "show", "site-a")
+            self.assertEqual(bool(line), "red" in shown, shown)
+        self.assertEqual(handshake, self.a.status_of(self.b).handshake_time, "the session goes on")
+        self.assertEqual(before, self.state())
+
+    def test_row_18_a_socket_that_cannot_move_stays(self):
+        red = self.lab.host("red")
+        self.a.start()
+        blue = self.carries()
+        handshake, state = self.a.status_of(self.b).handshake_time, (self.state(), blue.state())
+        journal = self.a.journal.read_text(encoding="utf-8")
+        done = self.reload("SocketNamespace = nowhere")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("'nowhere'", done.stderr)
+        self.assertIn("no such name", done.stderr)
+        # The file names the port, and somebody has it there.
+        taker = self.lab.start(*red.inside("python3", "-c", "import socket, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                                           "s.bind(('', 51820))\ntime.sleep(600)"))
+        wait_until(lambda: ":51820" in red.run("ss", "-Hlun"), what="the port to be taken")
+        done = self.reload("SocketNamespace = red")
+        self.assertEqual(1, done.returncode)
+        self.assertIn("SocketNamespace red: Address already in use", done.stderr)
+        # All but the last step is done.
+        taker.end()
+        self.a.mtu = 1300
+        self.a.addresses = ["10.9.0.1/24", "ff02::5/64"]
+        done = self.reload("SocketNamespace = red")
+        self.assertEqual(1, done.returncode, done.stdout)
+        self.assertIn("ff02::5", done.stderr)
+        self.assertEqual("", red.run("ss", "-Hlun"))
+        self.assertIn(":51820", self.host_a.run("ss", "-Hlun"))
+        self.assertTrue(answers(blue, "10.9.0.2"))
+        self.assertEqual((handshake, state), (self.a.status_of(self.b).handshake_time, (self.state(), blue.state())))
+        self.assertEqual(journal, self.a.journal.read_text(encoding="utf-8"))
+
+    def test_row_18_a_socket_that_moves_takes_its_part_of_the_namespace_along(self):
+        inner = Quick(self.host_a, "inner-a", ["10.8.0.1/24"], port=51821, interface_lines=["Namespace = green"])
+        self.lab.closing.callback(lambda: inner.journal.exists() and inner.down())
+        before = self.state()
+        self.a.start()
+        inner.start()
+        self.assertEqual(0, self.reload("SocketNamespace = green").returncode)
+        self.assertEqual(0, inner.down().returncode)
+        self.assertIn("green", names())
+        self.assertEqual(0, self.reload().returncode)
+        self.assertNotIn("green", names())
+        self.carries()
+        self.assertEqual(0, self.a.down().returncode)
+        self.assertEqual(before, self.state())
+
+    def test_row_18_the_socket_comes_to_a_device_with_the_default_route_and_leaves_it(self):
+        red = self.lab.host("red")
+        self.a.interface_lines = ["SocketNamespace = red"]
+        self.a.peers[0].allowed_ips = ["0.0.0.0/0"]
+        self.lab.link(red, self.host_b, ("10.1.0.1/24", "10.1.0.2/24"), name=("uplink", "link-b"))
+        red.ip("route", "add", "10.0.0.0/24", "via", "10.1.0.2")
+        self.a.start()
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
+        handshake, state = self.a.status_of(self.b).handshake_time, self.state()
+        for lines in ([], ["SocketNamespace = red"]):
+            self.a.interface_lines = lines
+            self.a.write_config()
+            self.a.call("reload")
+            self.assertTrue(answers(self.host_a, "10.9.0.2"))
+            self.assertEqual(not lines, "lookup 51820" in self.host_a.ip("rule"))
+            self.assertIn("site-a", self.host_a.ip("route", "get", "192.0.2.1"))
+        self.assertEqual((handshake, state), (self.a.status_of(self.b).handshake_time, self.state()))
+        self.assertEqual(0, self.a.down().returncode)
 
 
 if __name__ == "__main__":

@@ -136,6 +136,9 @@ class Engine {
   /// Routing chooses from which address the next packets go to the peer, for a second at least: then also what was
   /// already on its way to the old one does not bring that back.
   void free_source(PeerId id, const Now& now) noexcept;
+  /// The same for all peers. Those with a session are sent a keepalive at the next on_deadline(), so that they learn
+  /// where we are now.
+  void free_sources(const Now& now) noexcept;
   /// Finds out whether the peer answers at `candidate`: its next initiation goes there, once, and is begun without
   /// further reason if there is a session to be renewed. All else goes along the present path, also the initiation
   /// after that one, until an authenticated answer moves the path. A peer without a path has it set.

@@ -53,14 +53,21 @@ class QuickSetup {
   void finish_up(const Config& config);
 
   /// Fills in the MTU and mark of another file that shall take the place of `before`, as prepare() does; changes
-  /// nothing. Throws ConfigError for what only a tunnel that goes down and up again can change.
-  void complete(const Config& before, Config& wanted) const;
+  /// nothing, but opens its SocketNamespace. Throws ConfigError for what only a tunnel that goes down and up again can
+  /// change, and what NetworkNamespace::open throws.
+  void complete(const Config& before, Config& wanted);
   /// The routes of a completed file.
   [[nodiscard]] std::vector<Route> routes_of(const Config& completed) const;
   /// Only while up: makes what was done for `before` fit `wanted`, which is completed: addresses, routes, MTU, DNS,
   /// rules and packet filter, and the hooks of the way down. Throws what stood in the way, with everything as before as
   /// far as that could be.
   void change(const Config& before, const Config& wanted);
+  /// Whether sockets that change() is told of move to where default routes of the tunnel's own would catch their
+  /// datagrams: then they move after it, otherwise before.
+  [[nodiscard]] bool moves_under_rules(const Config& wanted) const { return next_sockets_ && policy_of(wanted); }
+  /// After a change of SocketNamespace was made, with all else, or after it was not: takes the name from the namespace
+  /// that is not used any more, if no other tunnel does. What fails is logged.
+  void end_change(bool is_made) noexcept;
   /// Fills in what is there now. The device's thread answers meanwhile. Throws std::exception.
   void look(PresentState& present) const;
 
@@ -88,6 +95,8 @@ class QuickSetup {
   void settle_namespaces(const Config& config);
   void raise_namespaces(const Config& config);
   void share_namespace(const NetworkNamespace& space);
+  void leave_namespace(const NetworkNamespace& space);
+  [[nodiscard]] const NetworkNamespace& sockets_of(const Config& config) const noexcept;
   void tell_of_lost_namespaces() const noexcept;
   void begin_journal(const Config& config);
   void arm_post_down(const Config& config);
@@ -116,6 +125,7 @@ class QuickSetup {
   Options options_;
   NetworkNamespace device_namespace_;
   NetworkNamespace socket_namespace_;
+  std::optional<NetworkNamespace> next_sockets_;  ///< of a file that shall take the place of the present one
   JournalFolder folder_;
   ProgramRunner programs_;
   JournalEntries entries_;

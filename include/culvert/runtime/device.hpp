@@ -67,7 +67,10 @@ class Device {
   std::function<void()> on_device_lost;
 
   /// Makes all of the change, or none of it and returns why: the port is taken, the mark not permitted.
-  [[nodiscard]] Result<void> apply(DeviceChange&& change);
+  /// With `elsewhere` sockets are bound in that namespace, which then holds the one they were in before: on the port
+  /// that the change names, else on the present one, or any if that is taken there. Sessions go on; peers learn by
+  /// roaming.
+  [[nodiscard]] Result<void> apply(DeviceChange&& change, NetworkNamespace* elsewhere = nullptr);
 
   /// Carries frames of `tun` from now on and follows its MTU, also into other namespaces; null: of none. It outlives
   /// this choice. `mtu` is what counts where this process may not look into the device's namespace. Throws
@@ -99,7 +102,7 @@ class Device {
  private:
   void handle(const Event& event);
   void remember_timestamps();
-  [[nodiscard]] Result<void> change_sockets(const DeviceChange& change);
+  [[nodiscard]] Result<void> change_sockets(const DeviceChange& change, NetworkNamespace* elsewhere);
   void start_helpers();
   void stop_helpers();
   void watch_links();

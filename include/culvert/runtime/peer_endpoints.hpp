@@ -40,6 +40,12 @@ class PeerEndpoints {
   void follow(const PublicKey& key, const EndpointName& name, std::chrono::seconds persistent_keepalive);
   /// The address in use stays as it is. Nothing happens for a peer that is not followed.
   void forget(const PublicKey& key);
+  /// Looks all names up again, by `resolver` from now on; answers that are on their way are lost.
+  void use(std::unique_ptr<EndpointLookup> resolver);
+  /// One that asks in that namespace. Throws std::system_error.
+  [[nodiscard]] std::unique_ptr<EndpointLookup> lookup_in(const NetworkNamespace& there) const {
+    return std::make_unique<EndpointLookup>(io_, there);
+  }
   /// To be told of each event of the engine's.
   void on_event(const Event& event);
 
@@ -63,7 +69,7 @@ class PeerEndpoints {
 
   boost::asio::io_context& io_;
   Device& device_;
-  std::optional<EndpointLookup> resolver_;
+  std::unique_ptr<EndpointLookup> resolver_;
   LookUp look_up_;
   std::unordered_map<PublicKey, Followed> followed_;
   std::uint64_t last_generation_ = 0;

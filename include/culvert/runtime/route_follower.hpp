@@ -29,6 +29,9 @@ class RouteFollower {
   RouteFollower(const RouteFollower&) = delete;
   RouteFollower& operator=(const RouteFollower&) = delete;
 
+  /// To be called when `where` has become another namespace: watches that, and looks at all peers there.
+  void start_over();
+
   /// Tells the engine what the route to a peer carries (Engine::set_route_mtu).
   void tell_mtu(PeerId peer);
 
@@ -38,12 +41,15 @@ class RouteFollower {
     Path path;
     std::optional<std::uint32_t> interface_index;
   };
-  boost::asio::awaitable<void> follow(std::shared_ptr<Watch> watch);
+  void start(bool looks_at_once);
+  void stop() noexcept;
+  boost::asio::awaitable<void> follow(std::shared_ptr<Watch> watch, bool looks_at_once);
   boost::asio::awaitable<void> look_at_all(std::shared_ptr<Watch> watch);
   [[nodiscard]] std::optional<Path> path_of(std::uint32_t slot);
   void tell_mtu(std::uint32_t slot, const Path& path, Netlink& netlink);
   void look_at(std::uint32_t slot, const Path& path, Watch& watch);
 
+  boost::asio::io_context& io_;
   SharedEngine& engine_;
   const NetworkNamespace& where_;
   const std::uint32_t& mark_;

@@ -37,7 +37,8 @@ class Tunnel {
   /// Whether a peer lets this end measure the tunnel. The tunnel outlives the answer, or the io_context has stopped.
   [[nodiscard]] boost::asio::awaitable<BenchReply> ask_for_bench(PublicKey peer) { return question_.ask(peer); }
 
-  /// Puts keys, port, mark and peers of `wanted` in force between two packets, or nothing of it and returns why. Peers
+  /// Puts keys, port, mark, peers and SocketNamespace of `wanted` in force between two packets, or nothing of it and
+  /// returns why, or throws std::exception if it cannot have the namespace. Peers
   /// that stay keep their sessions; their endpoint changes only if the file's differs from that of config().
   [[nodiscard]] Result<void> apply(const Config& wanted);
   /// `config`, which is in force, is what counts from now on; its default routes are in `default_route_table`.
@@ -54,6 +55,7 @@ class Tunnel {
   };
 
   void follow(const Config& before, const Config& now);
+  [[nodiscard]] Result<void> move_sockets(DeviceChange&& change, NetworkNamespace there);
   void label(const Config& config);
   void offer_bench();
   void on_event(const Event& event);
@@ -64,6 +66,7 @@ class Tunnel {
   DeviceSetup setup_;
   NetworkNamespace device_namespace_;
   Device device_;
+  std::optional<NetworkNamespace> former_socket_namespace_;  ///< between apply() and keep()
   std::optional<TunDevice> tun_;
   PeerEndpoints endpoints_;
   BenchHost bench_host_;

@@ -374,6 +374,28 @@ TEST_F(EngineTest, switching_a_persistent_keepalive_on_sends_one_at_once_and_the
   EXPECT_EQ(pair_.a.out.take().size(), 2U);
 }
 
+TEST_F(EngineTest, freeing_all_sources_tells_those_who_have_a_session_and_calls_nobody_else) {
+  Engine& engine = pair_.a.engine;
+  engine.free_sources(pair_.now);
+  pass_time(pair_.a, pair_.now, 0s);
+  EXPECT_EQ(pair_.a.out.take().size(), 0U);
+
+  pair_.handshake();
+  pair_.settle();
+  pair_.b.engine.set_persistent_keepalive(pair_.a_at_b, 25s, pair_.now);
+  pass_time(pair_.b, pair_.now, 0s);
+  Bytes heard = pair_.b.out.take().at(0).bytes;
+  engine.on_datagram({pair_.b.endpoint, *Address::parse("192.0.2.77"), 4}, 0, heard, pair_.now, pair_.a.frames,
+                     pair_.a.out);
+  engine.free_sources(pair_.now);
+  pass_time(pair_.a, pair_.now, 0s);
+  const auto sent = pair_.a.out.take();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].bytes.size(), 32U);
+  EXPECT_EQ(sent[0].path.remote, pair_.b.endpoint);
+  EXPECT_EQ(sent[0].path.local, std::nullopt);
+}
+
 TEST_F(EngineTest, changing_or_stopping_a_persistent_keepalive_sends_nothing_at_once) {
   pair_.handshake();
   pair_.settle();

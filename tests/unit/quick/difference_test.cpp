@@ -64,6 +64,12 @@ TEST(Difference, names_each_value_of_the_interface) {
                   "PreUp and PostUp: other hooks, which a reload does not run"));
 }
 
+TEST(Difference, names_where_the_socket_goes) {
+  Tunnel tunnel(file_of("SocketNamespace = red\n", ""));
+  EXPECT_THAT(tunnel.against(file_of("SocketNamespace = pid:1\n", "")), ElementsAre("SocketNamespace: red -> pid:1"));
+  EXPECT_THAT(tunnel.against(file_of("", "")), ElementsAre("SocketNamespace: red -> none"));
+}
+
 TEST(Difference, names_what_a_switch_does) {
   Tunnel tunnel(file_of("Mode = tap\nMTU = 1420\n", ""));
   EXPECT_THAT(tunnel.against(file_of("Mode = tap\nMTU = 1420\nRelay = no\nLinkLocalFrames = yes\n", "")),

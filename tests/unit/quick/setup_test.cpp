@@ -363,13 +363,20 @@ TEST_F(QuickSetupChangeTest, is_undone_by_the_next_when_killed_at_any_step) {
   });
 }
 
+TEST_F(QuickSetupChangeTest, needs_a_socket_namespace_that_is_there) {
+  in_network([&] {
+    while_up_with(plain_config(), options(), [&](QuickSetup& setup, const Config& before) {
+      Config wanted = plain_config();
+      wanted.socket_namespace = "pid:4194000";
+      EXPECT_THROW(setup.complete(before, wanted), std::system_error);
+    });
+  });
+}
+
 TEST_F(QuickSetupChangeTest, needs_a_new_start_for_another_namespace) {
   in_network([&] {
     while_up_with(plain_config(), options(), [&](QuickSetup& setup, const Config& before) {
       Config wanted = plain_config();
-      wanted.socket_namespace = "pid:1";
-      EXPECT_THROW(setup.complete(before, wanted), ConfigError);
-      wanted = plain_config();
       wanted.device_namespace = "pid:1";
       EXPECT_THROW(setup.complete(before, wanted), ConfigError);
       wanted = plain_config();

@@ -92,6 +92,64 @@ TEST_F(DeviceTest, stays_as_it_is_when_the_port_is_taken) {
   });
 }
 
+TEST_F(DeviceTest, moves_its_sockets_to_another_namespace_and_hands_out_the_former) {
+  in_own_namespace([] {
+    boost::asio::io_context io;
+    const auto device = make(io);
+    const auto here = NetworkNamespace::current().identity();
+    const std::uint16_t port = device->sockets().port();
+    NetworkNamespace there = NetworkNamespace::create();
+    const auto there_is = there.identity();
+    ASSERT_TRUE(device->apply({}, &there));
+    EXPECT_EQ(device->socket_namespace().identity(), there_is);
+    EXPECT_EQ(there.identity(), here);
+    EXPECT_EQ(device->sockets().port(), port);
+    // The old sockets are closed, the new ones are where they should be.
+    EXPECT_NO_THROW((void)UdpSocketPair::bind(port, 0));
+    const ScopedNamespace inside(device->socket_namespace());
+    EXPECT_THROW((void)UdpSocketPair::bind(port, 0), std::system_error);
+  });
+}
+
+TEST_F(DeviceTest, takes_any_port_in_the_other_namespace_only_if_none_is_asked_for) {
+  in_own_namespace([] {
+    boost::asio::io_context io;
+    const auto device = make(io);
+    const auto here = NetworkNamespace::current().identity();
+    const std::uint16_t port = device->sockets().port();
+    NetworkNamespace there = NetworkNamespace::create();
+    std::optional<UdpSocketPair> taken;
+    {
+      const ScopedNamespace inside(there);
+      taken = UdpSocketPair::bind(port, 0);
+    }
+    DeviceChange change;
+    change.listen_port = port;
+    const auto done = device->apply(std::move(change), &there);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().value(), EADDRINUSE);
+    EXPECT_EQ(device->socket_namespace().identity(), here);
+    EXPECT_EQ(device->sockets().port(), port);
+    EXPECT_NE(there.identity(), here);
+    ASSERT_TRUE(device->apply({}, &there));
+    EXPECT_NE(device->sockets().port(), port);
+    EXPECT_EQ(there.identity(), here);
+  });
+}
+
+TEST_F(DeviceTest, keeps_its_sockets_when_the_namespace_is_the_same_by_another_name) {
+  in_own_namespace([] {
+    boost::asio::io_context io;
+    const auto device = make(io);
+    const int socket = device->sockets().v4->fd();
+    DeviceChange change;
+    change.listen_port = device->sockets().port();
+    NetworkNamespace same = NetworkNamespace::current();
+    ASSERT_TRUE(device->apply(std::move(change), &same));
+    EXPECT_EQ(device->sockets().v4->fd(), socket);
+  });
+}
+
 TEST_F(DeviceTest, keeps_its_port_when_asked_for_any_or_for_the_same) {
   in_own_namespace([] {
     boost::asio::io_context io;

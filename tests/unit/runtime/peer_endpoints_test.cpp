@@ -46,6 +46,8 @@ class Bench {
   void follow(const std::string& host, std::chrono::seconds keepalive = 0s) {
     endpoints_.follow(far_, {host, 40301, std::nullopt}, keepalive);
   }
+  /// The questions come here as before.
+  void use_another_resolver() { endpoints_.use(nullptr); }
   void answer(FoundEndpoints found) {
     ASSERT_FALSE(questions_.empty());
     const auto question = std::move(questions_.front());
@@ -118,6 +120,18 @@ TEST(PeerEndpoints, another_name_is_looked_up_and_the_answer_for_the_old_one_is_
     bench.follow("far.test");
     bench.follow("other.test");
     EXPECT_THAT(bench.asked(), ElementsAre("far.test", "other.test"));
+    bench.answer({{a}, 300s, {}});
+    EXPECT_FALSE(bench.place());
+    bench.answer({{b}, 300s, {}});
+    EXPECT_EQ(bench.place(), b);
+  });
+}
+
+TEST(PeerEndpoints, another_resolver_is_asked_at_once_and_answers_of_the_former_are_lost) {
+  with_bench([](Bench& bench) {
+    bench.follow("far.test");
+    bench.use_another_resolver();
+    EXPECT_THAT(bench.asked(), ElementsAre("far.test", "far.test"));
     bench.answer({{a}, 300s, {}});
     EXPECT_FALSE(bench.place());
     bench.answer({{b}, 300s, {}});

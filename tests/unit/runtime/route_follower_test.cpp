@@ -222,5 +222,25 @@ TEST(RouteFollower, watches_the_namespace_of_the_sockets) {
   });
 }
 
+TEST(RouteFollower, starts_over_where_the_sockets_went) {
+  in_own_namespace([] {
+    Host host;
+    host.introduce(host.peer);
+    host.hear("10.0.1.1", "first");
+    ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+    host.network = NetworkNamespace::current();
+    host.follower->start_over();
+    host.expect_freed();
+    output_of(
+        "ip link set lo up && ip address add 10.0.1.1/24 dev lo && ip route add default dev lo"
+        " && ip link add second type veth peer name end && ip link set second up && ip link set end up");
+    run_for(host.io, pause);
+    host.hear("10.0.1.1", "lo");
+    host.expect_kept();
+    output_of("ip route replace default dev second");
+    host.expect_freed();
+  });
+}
+
 }  // namespace
 }  // namespace culvert
