@@ -141,6 +141,34 @@ TEST_P(StandInsTest, are_not_there_while_the_file_is_missing) {
   });
 }
 
+TEST_P(StandInsTest, are_back_after_a_folder_far_above_was_replaced) {
+  const Shell shell(directory_.path());
+  inside([&](StandIns& files) -> std::string {
+    files.put_over(file(), "new");
+    for (const char* change : {"mkdir -p a/b/c; echo far > a/b/c/file; ln -sf a/b/c/file link; mv -T link file",
+                               "mv a/b gone; sleep 0.2; mkdir -p a/b/c; echo again > a/b/c/file",
+                               "mv a lost; sleep 0.2; mkdir -p a/b/c; echo again > a/b/c/file"}) {
+      if (!attend_after(change, files)) return std::string("nothing is told of ") + change;
+      for (unsigned attempt = 0; text_of(file()) != "new" && attempt < 30; ++attempt) {
+        pollfd news{files.fd(), POLLIN, 0};
+        if (::poll(&news, 1, 30'000) != 1) return std::string("nothing more is told of ") + change;
+        files.attend();
+      }
+      if (text_of(file()) != "new") return std::string("after ") + change + " it reads as " + text_of(file());
+    }
+    return "";
+  });
+}
+
+TEST_P(StandInsTest, are_back_where_a_link_leads_into_the_memory) {
+  const Shell shell(directory_.path());
+  inside([&](StandIns& files) -> std::string {
+    files.put_over(file(), "new");
+    if (!attend_after("ln -s ../memory/deep/within/file link; mv -T link file", files)) return "nothing is told";
+    return text_of(file()) == "new" ? "" : "it reads as " + text_of(file());
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(ByRootAndOthers, StandInsTest, ::testing::Bool(),
                          [](const auto& each) { return each.param ? "OrdinaryUser" : "SameUser"; });
 
