@@ -9,6 +9,7 @@
 #include "common_end.hpp"
 #include "core_dumps.hpp"
 #include "culvert/base/printable.hpp"
+#include "culvert/runtime/control_folders.hpp"
 #include "culvert/runtime/log.hpp"
 #include "error_hint.hpp"
 #include "exec_command.hpp"
@@ -118,6 +119,7 @@ ContainerWish SandboxCommand::container_wish() const {
   wish.host_name = host_name_;
   wish.is_isolated = is_isolated_;
   wish.writable = writable_;
+  wish.hidden = control_folders();
   wish.ids = id_map_if_needed(is_isolated_ ? IdMap::Own : IdMap::Root);
   const ConnectionWish connection = connection_wish();
   if (!tunnel_.empty()) {

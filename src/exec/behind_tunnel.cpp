@@ -21,6 +21,7 @@
 #include "culvert/runtime/control_socket.hpp"
 #include "culvert/runtime/log.hpp"
 #include "culvert/runtime/tunnel.hpp"
+#include "culvert/unshare/inner_processes.hpp"
 #include "culvert/unshare/mounts.hpp"
 #include "culvert/unshare/supervision.hpp"
 #include "verification.hpp"
@@ -85,6 +86,7 @@ class Inside {
 
   [[nodiscard]] std::string make_surroundings() {
     step("keep mounts apart");
+    const std::string where = working_folder();
     keep_mounts_to_oneself();
     // With them the command could lead the tunnel elsewhere.
     for (const std::string& folder : control_folders()) hide_folder(folder);
@@ -93,6 +95,7 @@ class Inside {
     mount_own_sys();
     step("set DNS");
     resolver_.emplace(config_.dns);
+    return_to_working_folder(where);
     share_mounts_with_namespaces_within();
     return resolver_->resolv_conf();
   }
@@ -172,6 +175,8 @@ class Outside {
     if (!control_folder) return;
     try {
       control_.emplace(io_, tunnel_->device(), name_of_exec(::getpid()), *control_folder);
+      // Should a path lead there all the same.
+      control_->is_refused = is_further_inside;
     } catch (const std::system_error& error) {
       spdlog::debug("{}", printable(error.what()));
     }

@@ -92,6 +92,14 @@ std::optional<PublicKey> read_public_key(std::string_view line) {
   return PublicKey(bytes);
 }
 
+/// As it was when it connected; -1 if the kernel does not tell.
+pid_t process_of(stream_protocol::socket& client) noexcept {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  const bool is_told = ::getsockopt(client.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0;
+  return is_told ? credentials.pid : -1;
+}
+
 bool can_be_found(const std::string& network_namespace) noexcept {
   try {
     (void)NetworkNamespace::open(network_namespace);
@@ -216,6 +224,7 @@ asio::awaitable<void> ControlSocket::accept_clients() {
       co_await timer.async_wait(as_value);
       continue;
     }
+    if (is_refused && is_refused(process_of(client))) continue;
     if (clients_.size() >= clients_max) {
       boost::system::error_code ignored;
       clients_.front()->close(ignored);

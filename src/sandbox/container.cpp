@@ -68,7 +68,7 @@ void settle(const ContainerWish& wish, const StepHook& before_step) {
   }
   if (!wish.is_isolated) return;
   step("cover what is outside");
-  cover_what_is_outside(wish.writable);
+  cover_what_is_outside(wish.writable, wish.hidden);
   step("close descriptors");
   keep_only_standard_streams();
   step("give up capabilities");

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
-#include <memory>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
@@ -162,18 +161,6 @@ void make_own_dev() {
   }
 }
 
-/// Relative paths lead to where they seem to, and not below what covers it.
-void return_to_working_folder(const std::string& path) {
-  if (path.empty() || path.front() != '/' || ::chdir(path.c_str()) != 0) {
-    if (::chdir("/") != 0) fail("going to /");
-  }
-}
-
-std::string working_folder() {
-  const std::unique_ptr<char, void (*)(void*)> path(::get_current_dir_name(), std::free);
-  return path ? path.get() : "";
-}
-
 }  // namespace
 
 void show_own_processes_and_interfaces(bool has_own_network) {
@@ -195,7 +182,7 @@ void name_reachable_resolvers() {
   if (const auto upstream = text_of("/run/systemd/resolve/resolv.conf")) put_over(resolv_conf, *upstream);
 }
 
-void cover_what_is_outside(const std::vector<std::string>& writable) {
+void cover_what_is_outside(const std::vector<std::string>& writable, const std::vector<std::string>& hidden) {
   const std::string folder = working_folder();
   // What others mount later shall not arrive.
   mount_or_fail(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr, "keeping mounts to the sandbox");
@@ -216,6 +203,7 @@ void cover_what_is_outside(const std::vector<std::string>& writable) {
   change_mounts("/dev/pts", 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
   change_mounts("/dev/shm", 0, MOUNT_ATTR_RDONLY);
   const auto names = text_of(resolv_conf);
+  for (const std::string& path : hidden) hide_folder(path);
   hide_folder("/run");
   if (names && text_of(resolv_conf) != names) put_over(resolv_conf, *names);
   cover_secrets_of_proc();

@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
+#include <memory>
 #include <system_error>
 
 #include "culvert/io/record_folder.hpp"
@@ -174,6 +176,17 @@ bool hide_folder(const std::string& folder) {
   if (!is_folder(folder)) return false;
   mount_or_fail("tmpfs", folder, "tmpfs", plain | MS_NOEXEC, "mode=0755", "hiding " + folder);
   return true;
+}
+
+std::string working_folder() {
+  const std::unique_ptr<char, void (*)(void*)> path(::get_current_dir_name(), std::free);
+  return path ? path.get() : "";
+}
+
+void return_to_working_folder(const std::string& path) {
+  if (path.empty() || path.front() != '/' || ::chdir(path.c_str()) != 0) {
+    if (::chdir("/") != 0) fail("going to /");
+  }
 }
 
 void put_over(const std::string& path, const std::string& text) {

@@ -288,7 +288,7 @@ class Command:
             self.assertEqual(next(t["listen_port"] for t in shown if t["name"] == f"exec-{first.pid}"), link["tunnel"]["listen_port"])
         first.end(signal.SIGTERM)
         second.end(signal.SIGKILL)
-        folder = pathlib.Path("/run/wireguard") if self.user is None else runtime_folder_of(self.user) / "culvert"
+        folder = self.folder_of_sockets()
         self.assertEqual([f"exec-{second.pid}.sock"], [path.name for path in folder.glob("exec-*")])
         self.assertEqual(0, self.a.call("true").returncode)
         self.assertEqual([], list(folder.glob("exec-*")), "the next start takes away what was killed")
@@ -310,6 +310,35 @@ class Command:
         self.assertGreater(int(self.a.inside_run("python3", "-c", ask)), 0, "outside it can be asked")
         self.assertEqual("0", self.a.call("python3", "-c", ask, check=True).stdout.strip())
         self.assertEqual("[]", self.a.call(culvert_binary(), "show", "--json", check=True).stdout.strip())
+        other.end()
+
+    def folder_of_sockets(self):
+        return pathlib.Path("/run/wireguard") if self.user is None else runtime_folder_of(self.user) / "culvert"
+
+    def test_cannot_ask_tunnels_from_the_folder_of_their_sockets(self):
+        other = self.a.begin("sleep", "600")
+        wait_until(lambda: "sleep\n" in names_below(other.pid), what="the command to run")
+        ask = ("import os, socket\n"
+               "for name in os.listdir('.'):\n"
+               "  try: socket.socket(socket.AF_UNIX).connect(name)\n"
+               "  except OSError: continue\n"
+               "  print(name)\n")
+        stand = ["sh", "-c", f"cd {self.folder_of_sockets()} && exec \"$@\"", "sh", *self.a.become()]
+        self.assertIn(f"exec-{other.pid}.sock", self.host_a.run(*stand, "python3", "-c", ask).split())
+        self.assertEqual("", self.host_a.run(*stand, *self.a.words("python3", "-c", ask)).strip())
+        other.end()
+
+    def test_is_refused_whatever_path_leads_to_a_tunnel(self):
+        other = self.a.begin("sleep", "600")
+        wait_until(lambda: "sleep\n" in names_below(other.pid), what="the command to run")
+        folder = self.folder_of_sockets()
+        link = folder.parent / "another-path"
+        os.link(folder / f"exec-{other.pid}.sock", link)
+        self.addCleanup(link.unlink)
+        ask = (f"import socket\none = socket.socket(socket.AF_UNIX)\none.connect('{link}')\n"
+               "try: one.sendall(b'get=1\\n\\n'); print(one.recv(65536).decode())\nexcept OSError: pass\n")
+        self.assertIn("private_key=", self.a.inside_run("python3", "-c", ask))
+        self.assertEqual("", self.a.call("python3", "-c", ask, check=True).stdout.strip())
         other.end()
 
     def test_never_falls_back_to_the_uplink_when_the_other_end_is_silent(self):
@@ -543,6 +572,15 @@ class AsOrdinaryUser(Command, Scene):
     def test_has_no_capability(self):
         done = self.a.call("sh", "-c", f"ping -c 1 -W 30 {ABROAD[0]} > /dev/null && grep CapEff /proc/self/status && id -u", check=True)
         self.assertEqual(["CapEff:", "0000000000000000", str(NOBODY)], done.stdout.split())
+
+    def test_cannot_ask_his_other_tunnels_if_started_with_another_runtime_folder(self):
+        other = self.a.begin("sleep", "600")
+        wait_until(lambda: "sleep\n" in names_below(other.pid), what="the command to run")
+        for elsewhere in (["env", f"XDG_RUNTIME_DIR={home_of(self.user)}"], ["env", "-u", "XDG_RUNTIME_DIR"]):
+            look = [*self.a.become(), *elsewhere]
+            self.assertEqual(f"exec-{other.pid}.sock\n", self.host_a.run(*look, "ls", self.folder_of_sockets()))
+            self.assertEqual("", self.host_a.run(*look, *self.a.words("ls", self.folder_of_sockets())))
+        other.end()
 
     def test_cannot_change_what_leads_to_the_tunnel(self):
         for words in (("ip", "link", "set", "wg0", "down"), ("ip", "route", "add", "10.1.0.0/16", "dev", "lo"), ("umount", "/etc/resolv.conf")):

@@ -495,6 +495,14 @@ class Isolation(Sandboxes):
             with self.subTest(what):
                 self.assertFalse(self.attempt(what, "--isolate", user=user)[0], what)
 
+    def test_row_15_it_finds_no_control_sockets_wherever_they_are(self):
+        runtime = self.folder / "runtime"
+        (runtime / "culvert").mkdir(parents=True, exist_ok=True)
+        (runtime / "culvert" / "exec-1.sock").touch()
+        look = [*as_nobody(), "env", f"XDG_RUNTIME_DIR={runtime}", culvert_binary(), "sandbox"]
+        for options, found in (([], "exec-1.sock\n"), (["--isolate"], "")):
+            self.assertEqual(found, self.host.run(*look, *options, "--", "ls", runtime / "culvert"))
+
     def test_row_15_it_has_no_capability_over_networks_and_a_filter(self):
         process = self.start("--isolate", "--", "sh", "-c", "echo up; exec sleep 1000")
         wait_until(lambda: "up" in process.output, what="the sandbox")

@@ -1,6 +1,8 @@
 // The socket through which `wg` and `culvert show` look at a device and change it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -16,8 +18,8 @@
 #include <vector>
 
 #include "culvert/io/unique_fd.hpp"
-#include "culvert/runtime/control_folders.hpp"
 #include "culvert/runtime/bench_question.hpp"
+#include "culvert/runtime/control_folders.hpp"
 #include "culvert/runtime/device.hpp"
 
 namespace culvert {
@@ -56,6 +58,10 @@ class ControlSocket {
   ~ControlSocket();
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;
+
+  /// Of the process that has connected, 0 for one in a PID namespace that is not to be seen from here: true closes the
+  /// connection unread. All are welcome when not set.
+  std::function<bool(pid_t)> is_refused;
 
   /// What culvert_reload=1 does; refused when not set. The request outlives the answer.
   std::function<boost::asio::awaitable<ReloadAnswer>(const ReloadRequest&)> on_reload;

@@ -17,6 +17,7 @@ struct ContainerWish {
   std::string host_name = "sandbox";
   bool is_isolated = false;
   std::vector<std::string> writable;  ///< of an isolated one: paths that are not read-only
+  std::vector<std::string> hidden;    ///< of an isolated one: folders in which it finds nothing, besides /run
   bool has_own_network = true;        ///< else it stays in the caller's, which its user namespace must own
   /// Of a network of its own; nothing: it has nothing but "lo". Something takes whoever has CAP_NET_ADMIN and
   /// CAP_SYS_ADMIN. Completed.

@@ -18,9 +18,9 @@ void name_reachable_resolvers();
 /// For an isolated one, afterwards. Network namespaces that are mounted somewhere, and /proc folders of
 /// others, are taken away or covered. The file system is read-only but for /tmp, /var/tmp and the `writable` paths; so
 /// are /proc/sys, /sys and what else in /proc steers the kernel. /run is empty: there lie the names of namespaces, and
-/// the sockets of services that do as they are told; an /etc/resolv.conf that was a link to there reads as it did. /dev
-/// has terminals and the like, and no hardware. The working folder stays what it is, unless it is covered by now, too;
-/// then it is /. Throws std::system_error.
-void cover_what_is_outside(const std::vector<std::string>& writable);
+/// the sockets of services that do as they are told; an /etc/resolv.conf that was a link to there reads as it did. So
+/// are the `hidden` folders that exist. /dev has terminals and the like, and no hardware. The working folder stays what
+/// it is, unless it is covered by now, too; then it is /. Throws std::system_error.
+void cover_what_is_outside(const std::vector<std::string>& writable, const std::vector<std::string>& hidden);
 
 }  // namespace culvert

@@ -29,6 +29,13 @@ bool mount_own_sys() noexcept;
 /// it.
 void empty_folders(const std::string& top, const std::vector<std::string>& folders);
 
+/// The path of the working folder, as a shell has it; empty if there is none.
+[[nodiscard]] std::string working_folder();
+
+/// Goes where `path` leads now, or to / if that is nowhere. Once folders are covered, relative paths would still lead
+/// to what is below.
+void return_to_working_folder(const std::string& path);
+
 /// Of what is in `folder`, now or later, nothing can be reached any more. False if there is no such folder.
 bool hide_folder(const std::string& folder);
 

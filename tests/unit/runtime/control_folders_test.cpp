@@ -87,7 +87,11 @@ TEST_F(OwnControlFolder, is_below_the_users_runtime_folder_and_his_alone) {
     struct stat status {};
     ASSERT_EQ(::stat(made->c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777, 0700U);
-    EXPECT_EQ(control_folders(), (std::vector<std::string>{std::string(control_socket_folder), *made}));
+    const std::string usual = "/run/user/" + std::to_string(::geteuid());
+    EXPECT_EQ(control_folders(),
+              (std::vector<std::string>{std::string(control_socket_folder), *made, usual + "/culvert"}));
+    ::setenv("XDG_RUNTIME_DIR", usual.c_str(), 1);
+    EXPECT_EQ(control_folders(), (std::vector<std::string>{std::string(control_socket_folder), usual + "/culvert"}));
   });
 }
 
