@@ -95,6 +95,12 @@ class Inside {
     mount_own_sys();
     step("set DNS");
     resolver_.emplace(config_.dns);
+    if (const std::string& sysctl = resolver_->files().exhausted_sysctl(); !sysctl.empty()) {
+      spdlog::warn(
+          "sysctl {} is too low: should others replace this host's resolv.conf, the command has its own back "
+          "only within a second",
+          sysctl);
+    }
     return_to_working_folder(where);
     share_mounts_with_namespaces_within();
     return resolver_->resolv_conf();

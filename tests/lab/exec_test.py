@@ -182,7 +182,12 @@ class Scene(Scenario):
         wait_until(reads_own, what="the command")
         changes = ["echo nameserver 10.0.0.2 > new; mv new resolv.conf", "echo hosts: files myhostname > new; mv new nsswitch.conf",
                    "mkdir -p far; echo nameserver 10.0.0.3 > far/real; ln -sf far/real new; mv -T new resolv.conf",
-                   "echo nameserver 10.0.0.2 > far/new; mv far/new far/real", "rm resolv.conf; sleep 0.1; echo nameserver 10.0.0.2 > resolv.conf"]
+                   "echo nameserver 10.0.0.2 > far/new; mv far/new far/real", "rm resolv.conf; sleep 0.1; echo nameserver 10.0.0.2 > resolv.conf",
+                   # As systemd-resolved and NetworkManager do when they are switched on.
+                   "ln -s ../run/systemd/resolve/stub-resolv.conf new; mv -T new resolv.conf",
+                   "ln -s ../run/never-there-before/resolv.conf new; mv -T new resolv.conf",
+                   "mkdir -p a/b; echo nameserver 10.0.0.2 > a/b/real; ln -s a/b/real new; mv -T new resolv.conf",
+                   "mv a/b a/c; sleep 0.1; mkdir a/b; echo nameserver 10.0.0.2 > a/b/real; rm -r a/c"]
         for number, change in enumerate(3 * changes):
             mark = f"after change {number}"
             run("sh", "-c", f"cd {etc} && {{ {change}; }} && echo {mark} > other")
@@ -773,6 +778,17 @@ class Refusals(Scene):
         script = "echo 0 > /proc/sys/user/max_net_namespaces && exec \"$@\""
         done = self.host_a.run("unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", *words, check=False)
         self.fails_with("cannot make new namespaces", "sysctl user.max_net_namespaces", done=done)
+
+    def test_is_merely_warned_when_folders_cannot_be_watched(self):
+        # As above the limit is of the user namespace alone.
+        self.a.user = None
+        self.a.interface_lines = ["DNS = 10.9.0.53"]
+        words = self.a.words("cat", "/etc/resolv.conf")
+        script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\""
+        done = self.host_a.run("unshare", "--user", "--map-root-user", "sh", "-c", script, "sh", *words, check=False)
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn("nameserver 10.9.0.53", done.stdout)
+        self.assertIn("fs.inotify.max_user_instances", done.stderr)
 
     def test_a_tun_device_file_that_is_another(self):
         os.rename("/dev/net/tun", "/dev/net/elsewhere")
