@@ -95,9 +95,11 @@ class Sweeper {
     const auto begun = std::chrono::steady_clock::now();
     std::vector<const BenchStage*> order;
     for (const BenchStage& stage : plan_) order.push_back(&stage);
-    for (unsigned round = 0; round < settings_.rounds; ++round) {
+    for (unsigned round = 0; round < settings_.rounds && !is_lost_; ++round) {
       std::ranges::shuffle(order, random_);
-      for (const BenchStage* stage : order) run_stage(*stage);
+      for (const BenchStage* stage : order) {
+        if (!is_lost_) run_stage(*stage);
+      }
       if (!has_measured_a_tunnel()) throw std::runtime_error(first_failure_.value_or("nothing was measured"));
     }
     mark_limits();
@@ -153,8 +155,12 @@ class Sweeper {
       remember_paths(stage.arrangement, tunnel);
       for (const BenchStep& step : in_order_by_lot(stage.steps)) {
         tell(stage, &step);
+        if (is_lost_) break;
         try {
           run_step(stage.arrangement, step, tunnel);
+        } catch (const PathLost& error) {
+          is_lost_ = true;
+          failed(words_of(stage.arrangement) + ": " + words_of(step) + ", and all after it,", error);
         } catch (const std::exception& error) {
           failed(words_of(stage.arrangement) + ": " + words_of(step), error);
         }
@@ -396,6 +402,7 @@ class Sweeper {
   std::map<CellKey, std::size_t> rounds_limited_;
   std::set<std::pair<BenchMode, OffloadRung>> known_paths_;
   std::set<std::string> noted_;
+  bool is_lost_ = false;  ///< there is nothing to be measured any more
   std::optional<std::string> first_failure_;
   BenchResult result_;
 };

@@ -28,6 +28,7 @@ struct Abilities {
   std::size_t answers = 1000;         ///< of a round-trip trial: 1 us, 2 us …
   std::uint64_t lost = 0;
   bool fails_at_tcp = false;
+  int trials_until_lost = 1'000'000;
   std::vector<std::string> asked;
 };
 
@@ -37,6 +38,7 @@ class FakePath : public MeasuredPath {
 
   TcpOutcome run(const TcpTrial& trial) override {
     abilities_.asked.push_back("tcp");
+    if (--abilities_.trials_until_lost < 0) throw PathLost("the peer is gone");
     if (abilities_.fails_at_tcp) throw std::runtime_error("no connection");
     TcpOutcome outcome;
     if (trial.direction != Direction::Down) outcome.bytes_up = abilities_.bytes;
@@ -211,6 +213,14 @@ TEST_F(SweepTest, a_step_that_fails_is_noted_and_the_others_go_on) {
   EXPECT_THROW((void)cell(result, BenchMode::Tun, Measure::TcpUp), std::out_of_range);
   EXPECT_EQ(cell(result, BenchMode::Tun, Measure::RateWithoutLoss).figures.at("rate").rounds.size(), 5);
   EXPECT_THAT(result.notes, Contains(HasSubstr("TCP failed in a round: no connection")));
+}
+
+TEST_F(SweepTest, when_the_path_is_lost_it_ends_and_keeps_what_it_has) {
+  tunnel.trials_until_lost = 3;
+  const auto result = run({stage(BenchMode::Tun, {tcp(Measure::TcpUp)})});
+  EXPECT_EQ(cell(result, BenchMode::Tun, Measure::TcpUp).figures.at("throughput").rounds.size(), 3);
+  EXPECT_THAT(result.notes, Contains(HasSubstr("and all after it, failed in a round: the peer is gone")));
+  EXPECT_THAT(tunnel.asked, testing::SizeIs(4));
 }
 
 TEST_F(SweepTest, a_tunnel_that_does_not_come_up_is_noted_and_the_others_go_on) {
