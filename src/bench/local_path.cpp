@@ -179,11 +179,13 @@ UdpOutcome LocalPath::run(const UdpTrial& trial) {
 
 RoundTripOutcome LocalPath::run(const RoundTripTrial& trial) {
   check_packet_size(trial.packet_size);
+  check(trial.interval > 0us, "round trips are some time apart");
+  const std::chrono::nanoseconds interval = interval_of(trial);
   std::optional<RunningLoad> load;
   const UdpSockets sockets = make_udp_sockets(near_, far_, 1);
   if (trial.load) {
     check_trial(*trial.load);
-    UdpTrial beside = *trial.load;
+    UdpTrial beside = load_beside(trial, interval);
     // It is told to stop when the last answer is there.
     beside.duration = trial.duration + patience;
     load.emplace(near_, far_, beside);
@@ -192,7 +194,7 @@ RoundTripOutcome LocalPath::run(const RoundTripTrial& trial) {
   send_ahead(sockets);
   const RoundTripAsking wish{.trial = draw_lot(),
                              .payload = udp_payload_of(trial.packet_size, near_.at.address.family()),
-                             .interval = trial.interval,
+                             .interval = interval,
                              .duration = trial.duration};
   std::future<void> answering;
   std::future<RoundTrips> asking;

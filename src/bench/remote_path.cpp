@@ -29,6 +29,8 @@ constexpr std::chrono::milliseconds patience = 10s;
 constexpr auto load_warm_up = 20ms;
 /// Round trips take no more of a limited rate than that.
 constexpr double round_trip_share = 0.1;
+/// From one question to the next: the way to a peer may be a slow one.
+constexpr auto interval_min = 500us;
 
 std::uint32_t draw_lot() {
   return std::random_device{}();
@@ -227,9 +229,16 @@ UdpOutcome RemotePath::run(const UdpTrial& trial) {
 RoundTripOutcome RemotePath::run(const RoundTripTrial& trial) {
   check(trial.packet_size >= udp_packet_min && trial.packet_size <= 65535, "packets of a trial have 64 to 65535 bytes");
   check(trial.duration > 0ms && trial.duration <= far_duration_max - patience, "a trial lasts at most 50 seconds");
+  check(trial.interval > 0us, "round trips are some time apart");
+  std::chrono::nanoseconds interval = std::max<std::chrono::nanoseconds>(interval_of(trial), interval_min);
+  if (rate_limit_ != 0) {
+    const double bits = static_cast<double>(trial.packet_size) * 8;
+    const std::chrono::duration<double> least(bits / (static_cast<double>(rate_limit_) * round_trip_share));
+    interval = std::max(interval, std::chrono::ceil<std::chrono::nanoseconds>(least));
+  }
   std::optional<Load> load;
   if (trial.load) {
-    UdpTrial beside = *trial.load;
+    UdpTrial beside = load_beside(trial, interval);
     // It is told to stop when the last answer is there.
     beside.duration = trial.duration + patience;
     check_udp(beside);
@@ -244,13 +253,8 @@ RoundTripOutcome RemotePath::run(const RoundTripTrial& trial) {
   const Endpoint answering{.address = there_, .port = answers.port(), .scope_id = 0};
   const std::vector<UniqueFd> flow = made_here([&] { return make_udp_senders(here_, answering, 1); });
   if (load) std::this_thread::sleep_for(load_warm_up);
-  RoundTripAsking wish{
-      .trial = start.trial, .payload = start.payload, .interval = trial.interval, .duration = trial.duration};
-  if (rate_limit_ != 0) {
-    const double bits = static_cast<double>(trial.packet_size) * 8;
-    const std::chrono::duration<double> least(bits / (static_cast<double>(rate_limit_) * round_trip_share));
-    wish.interval = std::max(wish.interval, std::chrono::ceil<std::chrono::nanoseconds>(least));
-  }
+  const RoundTripAsking wish{
+      .trial = start.trial, .payload = start.payload, .interval = interval, .duration = trial.duration};
   RoundTrips trips = ask_round_trips(flow.front().get(), wish, std::stop_token());
   RoundTripOutcome outcome{.times = std::move(trips.times), .lost = trips.lost, .load = std::nullopt};
   if (load) load->stop_sending();

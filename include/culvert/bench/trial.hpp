@@ -67,16 +67,18 @@ struct UdpOutcome {
   }
 };
 
-/// Packets that are answered, one at a time.
+/// Packets that are answered, and sent at fixed intervals (RFC 8219, section 7.1) whether answers come or not.
 struct RoundTripTrial {
-  std::size_t packet_size = 64;              ///< as above
-  std::chrono::microseconds interval{1000};  ///< from one to the next, unless its answer takes longer
+  std::size_t packet_size = 64;             ///< as above
+  std::chrono::microseconds interval{125};  ///< from one to the next
   std::chrono::milliseconds duration{250};
-  std::optional<UdpTrial> load;  ///< goes at the same time, on ports of its own; its duration is of no consequence
+  /// Goes at the same time, on ports of its own; its duration is of no consequence. Questions are part of its rate, a
+  /// tenth at the most: beside slow load they are further apart.
+  std::optional<UdpTrial> load;
 };
 
 struct RoundTripOutcome {
-  std::vector<std::chrono::nanoseconds> times;  ///< in order of sending
+  std::vector<std::chrono::nanoseconds> times;  ///< in the order in which answers came
   std::uint64_t lost = 0;                       ///< not answered within 500 ms
   std::optional<UdpOutcome> load;
 };

@@ -158,6 +158,7 @@ TEST(LocalPath, refuses_impossible_trials) {
     EXPECT_THROW(path.run(TcpTrial{.streams = 0}), std::invalid_argument);
     EXPECT_THROW(path.run(TcpTrial{.streams = 65}), std::invalid_argument);
     EXPECT_THROW(path.run(RoundTripTrial{.packet_size = 63, .load = std::nullopt}), std::invalid_argument);
+    EXPECT_THROW(path.run(RoundTripTrial{.interval = 0us, .load = std::nullopt}), std::invalid_argument);
   });
 }
 

@@ -5,7 +5,10 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <functional>
 #include <future>
+#include <thread>
+#include <tuple>
 
 #include "culvert/bench/load_packet.hpp"
 #include "culvert/bench/load_sockets.hpp"
@@ -32,7 +35,7 @@ struct Sockets {
   UniqueFd asks = std::move(make_udp_senders(here, local_endpoint(answers.get()), 1).front());
 };
 
-TEST(RoundTrips, are_measured_one_after_the_other) {
+TEST(RoundTrips, are_measured_and_no_more_than_fit_into_the_time) {
   in_own_namespace([] {
     const Sockets sockets;
     std::stop_source stop;
@@ -46,6 +49,83 @@ TEST(RoundTrips, are_measured_one_after_the_other) {
     EXPECT_LE(trips.times.size() + trips.lost, 20U);
     EXPECT_THAT(trips.times, Each(Gt(0ns)));
   });
+}
+
+/// Answers each question as often as that says.
+auto answering_some(int socket, std::stop_token stop, std::function<unsigned(std::uint32_t)> times) {
+  return std::async(std::launch::async, [=] {
+    std::array<std::byte, 64> memory;
+    sockaddr_storage from{};
+    socklen_t size = sizeof from;
+    const auto address = reinterpret_cast<sockaddr*>(&from);
+    while (!stop.stop_requested()) {
+      const ssize_t length = ::recvfrom(socket, memory.data(), memory.size(), 0, address, &size);
+      if (length < 0) continue;
+      for (unsigned left = times(LoadPacket::parse(memory)->sequence); left > 0; --left) {
+        ::sendto(socket, memory.data(), static_cast<std::size_t>(length), 0, address, size);
+      }
+    }
+  });
+}
+
+TEST(RoundTrips, that_are_lost_do_not_hold_up_the_others) {
+  in_own_namespace([] {
+    const Sockets sockets;
+    std::stop_source stop;
+    const auto answering = answering_some(sockets.answers.get(), stop.get_token(),
+                                          [](std::uint32_t sequence) { return sequence % 2 == 0 ? 0 : 1; });
+    const RoundTrips trips =
+        ask_round_trips(sockets.asks.get(), {.trial = trial, .payload = 36, .interval = 1ms, .duration = 300ms}, {});
+    stop.request_stop();
+    EXPECT_GE(trips.times.size(), 2U);
+    EXPECT_GE(trips.lost, trips.times.size()) << "each other one, from the first on";
+    EXPECT_LE(trips.lost, 151U);
+  });
+}
+
+TEST(RoundTrips, are_asked_for_before_earlier_ones_are_answered) {
+  in_own_namespace([] {
+    const Sockets sockets;
+    std::stop_source stop;
+    const auto answering = answering_some(sockets.answers.get(), stop.get_token(), [](std::uint32_t) {
+      std::this_thread::sleep_for(20ms);
+      return 1;
+    });
+    const RoundTrips trips =
+        ask_round_trips(sockets.asks.get(), {.trial = trial, .payload = 36, .interval = 1ms, .duration = 100ms}, {});
+    stop.request_stop();
+    // One after the other no more than five would go.
+    EXPECT_GT(trips.times.size() + trips.lost, 6U);
+    ASSERT_GE(trips.times.size(), 2U);
+    EXPECT_GT(trips.times[1], 30ms) << "it waited behind the first";
+  });
+}
+
+TEST(RoundTrips, that_are_answered_twice_count_once) {
+  in_own_namespace([] {
+    const Sockets sockets;
+    std::stop_source stop;
+    const auto answering = answering_some(sockets.answers.get(), stop.get_token(), [](std::uint32_t) { return 2; });
+    const RoundTrips trips =
+        ask_round_trips(sockets.asks.get(), {.trial = trial, .payload = 36, .interval = 2ms, .duration = 40ms}, {});
+    stop.request_stop();
+    EXPECT_GE(trips.times.size(), 1U);
+    EXPECT_LE(trips.times.size() + trips.lost, 20U);
+  });
+}
+
+TEST(RoundTrips, are_a_tenth_of_the_load_beside_them_and_part_of_it) {
+  RoundTripTrial round_trips{.packet_size = 64, .interval = 125us, .load = std::nullopt};
+  EXPECT_EQ(interval_of(round_trips), 125us);
+  for (const auto& [rate, interval, left] :
+       {std::tuple(1000.0, 10000us, 900.0), std::tuple(80000.0, 125us, 72000.0), std::tuple(1e6, 125us, 992000.0)}) {
+    round_trips.load = UdpTrial{.rate = rate};
+    EXPECT_EQ(interval_of(round_trips), interval);
+    EXPECT_DOUBLE_EQ(load_beside(round_trips, interval).rate, left);
+  }
+  round_trips.load->rate = 0;
+  EXPECT_EQ(interval_of(round_trips), 125us);
+  EXPECT_EQ(load_beside(round_trips, 125us).rate, 0) << "a flood";
 }
 
 TEST(RoundTrips, without_an_answer_in_time_are_lost) {
