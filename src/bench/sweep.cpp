@@ -26,8 +26,9 @@ constexpr double tcp_header_size = 52;
 /// A cell that comes nearer than this to what the generator does without a tunnel tells of the generator.
 constexpr double generator_share = 0.9;
 
-/// Round trips below which there are no percentiles, and no 99.9th.
-constexpr std::size_t samples_min = 100;
+/// Round trips below which there are no percentiles, no 99th, and no 99.9th: it would be no more than the longest.
+constexpr std::size_t samples_min = 10;
+constexpr std::size_t samples_for_hundredth = 100;
 constexpr std::size_t samples_for_thousandth = 1000;
 
 double seconds(std::chrono::nanoseconds time) {
@@ -327,8 +328,7 @@ class Sweeper {
       std::ranges::sort(outcome.times);
       Cell& cell = this->cell(key_of(arrangement, step, load.measure));
       add(cell, "p50", percentile(outcome.times, 0.5));
-      add(cell, "p99", percentile(outcome.times, 0.99));
-      // Of fewer it would be no more than the longest.
+      if (answered >= samples_for_hundredth) add(cell, "p99", percentile(outcome.times, 0.99));
       if (answered >= samples_for_thousandth) add(cell, "p99_9", percentile(outcome.times, 0.999));
       add(cell, "lost", static_cast<double>(outcome.lost) / static_cast<double>(answered + outcome.lost));
       add_drops(cell, spent);

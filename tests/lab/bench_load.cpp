@@ -41,7 +41,7 @@ void run(const std::vector<std::string>& words) {
                                                  .duration = milliseconds(number(7)),
                                                  .has_timestamps = number(8) != 0});
     std::cout << outcome.sent << ' ' << outcome.received << ' ' << seconds(outcome.elapsed) << ' '
-              << seconds(processor_time_of(::getpid()) - before) << '\n';
+              << seconds(processor_time_of(::getpid()).value() - before.value()) << '\n';
   } else {
     RoundTripOutcome outcome =
         path.run(RoundTripTrial{.packet_size = number(5), .duration = milliseconds(number(6)), .load = std::nullopt});

@@ -92,6 +92,7 @@ class Measuring(Benches):
             self.assertGreater(cells[mode, "pdr"]["figures"]["rate"]["median"], 0)
             idle = cells[mode, "rtt-idle"]["figures"]
             self.assertLessEqual(idle["p50"]["median"], idle["p99"]["median"])
+            self.assertLess(idle["lost"]["median"], 1)
         self.assertGreater(cells["uplink", "tcp-up"]["figures"]["throughput"]["median"], 0)
         self.assertTrue(any("TSO" in entry["value"] for entry in result["machine"]["offloads"]), result["machine"])
         return result
@@ -169,7 +170,7 @@ class Through(Benches):
         self.assertGreater(cells["ndr", 64]["rate"]["median"], 0)
         self.assertGreater(cells["ndr", 64]["system_calls"]["median"], 0)
         self.assertGreater(cells["ndr", 64]["cpu_per_mpacket"]["median"], 0)
-        self.assertGreater(cells["rtt-full", 1280]["p99"]["median"], 0)
+        self.assertGreater(cells["rtt-full", 1280]["p50"]["median"], 0)
         self.assertIn("to site-b (10.9.0.2)", done.stdout)
         return result
 

@@ -195,6 +195,10 @@ TEST_F(SweepTest, of_too_few_answers_there_are_no_percentiles) {
   EXPECT_DOUBLE_EQ(median(cell(result, BenchMode::Tun, Measure::RoundTripIdle), "lost"), 0.001);
   tunnel.answers = 99;
   result = run({stage(BenchMode::Tun, {rates(), round_trips()})});
+  EXPECT_FALSE(cell(result, BenchMode::Tun, Measure::RoundTripIdle).figures.contains("p99"));
+  EXPECT_TRUE(cell(result, BenchMode::Tun, Measure::RoundTripIdle).figures.contains("p50"));
+  tunnel.answers = 9;
+  result = run({stage(BenchMode::Tun, {rates(), round_trips()})});
   EXPECT_THROW((void)cell(result, BenchMode::Tun, Measure::RoundTripIdle), std::out_of_range);
   EXPECT_THAT(result.notes, Contains(HasSubstr("too few packets were answered")));
 }
