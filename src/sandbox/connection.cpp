@@ -372,7 +372,10 @@ void take_back_leftovers(const ConnectionOptions& options) noexcept {
   attempt(options.say, options.folder, [&] {
     const std::uint64_t space = own_process_space();
     const SandboxJournals journals(options.folder);
-    const UniqueFd lock = journals.lock();
+    // What somebody who is stopped, or a sandbox that is just being made, keeps from being undone waits for the next.
+    constexpr unsigned patience = 200;
+    const auto lock = journals.try_lock_for(patience);
+    if (!lock) return;
     for (const SandboxJournal& left : journals.others({}, options.say)) {
       // Whether one in another PID namespace lives, a sandbox's or a container's with the same /run, is not to be seen.
       if (left.process_space != space || left.owner.is_alive()) continue;

@@ -54,6 +54,10 @@ class SandboxJournals {
 
   /// While the result lives no other process holds the same.
   [[nodiscard]] UniqueFd lock() const { return records_.lock(); }
+  /// The same, or nothing when another process has held it all of this time.
+  [[nodiscard]] std::optional<UniqueFd> try_lock_for(unsigned milliseconds) const {
+    return records_.try_lock_for(milliseconds);
+  }
   /// All but that of `own`'s owner. `say` is told of those that are not to be trusted or make no sense.
   [[nodiscard]] std::vector<SandboxJournal> others(const SandboxJournal& own, const SaySandbox& say) const;
   void write(const SandboxJournal& journal) const;

@@ -262,6 +262,25 @@ TEST_F(ConnectionTest, does_not_take_back_what_a_living_process_has) {
   });
 }
 
+TEST_F(ConnectionTest, does_not_wait_for_who_keeps_the_lock_when_there_are_leftovers) {
+  in_own_namespace([&] {
+    const SandboxJournals journals(options().folder);
+    SandboxJournal dead;
+    dead.owner = {999999, 1};
+    dead.process_space = own_process_space();
+    dead.where = NetworkNamespace::current().identity();
+    dead.link = {4242, "sandbox9"};
+    journals.write(dead);
+    {
+      const UniqueFd lock = journals.lock();
+      take_back_leftovers(options());
+      EXPECT_EQ(journals.others({}, {}).size(), 1U);
+    }
+    take_back_leftovers(options());
+    EXPECT_EQ(journals.others({}, {}).size(), 0U);
+  });
+}
+
 TEST_F(ConnectionTest, does_not_take_the_table_of_a_link_that_has_its_name_now) {
   in_own_namespace([&] {
     const NetworkNamespace inside = NetworkNamespace::create();
