@@ -60,19 +60,33 @@ std::optional<Record> record_from(std::string_view text) {
   return record;
 }
 
-void undo(const Record& record) {
+/// False while it cannot be told, because the namespace is not to be seen from here: it may be gone, or belong to
+/// others, in whose folders it has a name.
+bool undo(const Record& record) {
   const auto space = find_namespace(record.where, "");
-  if (!space) return;
+  if (!space) return false;
   const ScopedNamespace inside(*space);
   Netlink netlink;
   const std::vector<InterfaceFacts> all = netlink.interfaces();
   const auto made = std::ranges::find(all, record.group, &InterfaceFacts::group);
-  if (made == all.end()) return;
+  if (made == all.end()) return true;
   for (const InterfaceFacts& link : all) {
     const bool is_meant = std::ranges::find(record.to_take_down, link.name.name) != record.to_take_down.end();
     if (is_meant && link.master == made->name.index) netlink.set_up(link.name.index, false);
   }
   netlink.remove_link(made->name.index);
+  return true;
+}
+
+void remove_if_deserted(const RecordFolder& records, const std::string& name) noexcept {
+  try {
+    const auto file = take_deserted_file(records.path_of(name));
+    if (!file) return;
+    const auto record = record_from(file->text);
+    if (!record || undo(*record)) records.remove(name);
+  } catch (const std::exception&) {
+    // The next one tries again; others' records do not wait for that.
+  }
 }
 
 }  // namespace
@@ -106,14 +120,9 @@ void remove_unfinished_links() noexcept {
     const std::string folder(unfinished_links_folder);
     if (::access(folder.c_str(), W_OK) != 0) return;
     const RecordFolder records(folder);
-    for (const std::string& name : records.names()) {
-      const auto file = take_deserted_file(records.path_of(name));
-      if (!file) continue;
-      if (const auto record = record_from(file->text)) undo(*record);
-      records.remove(name);
-    }
+    for (const std::string& name : records.names()) remove_if_deserted(records, name);
   } catch (const std::exception&) {
-    // The next one tries again.
+    // There is no such folder that could be trusted.
   }
 }
 

@@ -150,6 +150,30 @@ TEST_F(LinkSetup, a_veth_pair_with_addresses_is_made_whole_or_not_at_all) {
   });
 }
 
+TEST_F(LinkSetup, a_record_stays_whose_namespace_is_not_seen_and_keeps_no_other_from_being_healed) {
+  in_two_namespaces([&] {
+    const auto leave_record_of = [](const NetworkNamespace& space) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        const UnfinishedLink unfinished(space, {});
+        ::raise(SIGKILL);
+      }
+      int status = 0;
+      ::waitpid(child, &status, 0);
+    };
+    {
+      const NetworkNamespace gone = NetworkNamespace::create();
+      leave_record_of(gone);
+    }
+    const std::string unseen = output_of("ls /run/culvert/links");
+    EXPECT_THAT(unseen, HasSubstr(".journal"));
+    leave_record_of(*here_);
+    EXPECT_NE(output_of("ls /run/culvert/links"), unseen);
+    remove_unfinished_links();
+    EXPECT_EQ(output_of("ls /run/culvert/links"), unseen);
+  });
+}
+
 TEST_F(LinkSetup, a_veth_pair_that_somebody_was_killed_while_making_goes) {
   in_two_namespaces([&] {
     const NewVeth wish{.left = {*here_, "left"},
