@@ -215,10 +215,9 @@ int LinkCommands::peer() const {
     where = "in network namespace '" + printable_utf8(peer.home->specification()) + "'";
   } else {
     where =
-        "in a network namespace that has no name or process to be seen from here (of those under /run/netns, among "
-        "this "
-        "process's mounts and in its /proc none is it: ask outside of this container" +
-        std::string(::geteuid() == 0 ? ")" : ", or as root)");
+        "in a network namespace to which no name under /run/netns, no mount and no process seen from here belongs (if "
+        "this is a container, ask outside of it" +
+        std::string(::geteuid() == 0 ? ")" : "; or ask as root)");
   }
   if (peer.namespace_number) where += ", number " + std::to_string(*peer.namespace_number);
   std::printf("%u: %s%s\n", peer.index, peer.name.empty() ? "" : (printable(peer.name) + ": ").c_str(), where.c_str());

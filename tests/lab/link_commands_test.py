@@ -115,7 +115,7 @@ class Links(CommandScenario):
         iflink = int(run("ip", "netns", "exec", "blue", "cat", "/sys/class/net/left/iflink"))
         self.assertEqual((iflink, "right"), (found["ifindex"], found["ifname"]))
         self.assertIsNone(found["namespace"])
-        self.assertRegex(self.culvert("link", "peer-of", "left", inside=container), "no name or process to be seen from here .*ask outside")
+        self.assertRegex(self.culvert("link", "peer-of", "left", inside=container), "no process seen from here .*ask outside")
 
     def test_row_09_from_inside_a_container_that_sees_the_names_the_other_end_has_its_namespaces(self):
         self.pair("--up")
