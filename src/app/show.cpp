@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "culvert/base/printable.hpp"
 #include "culvert/config/config_file.hpp"
 #include "culvert/crypto/cipher_suite.hpp"
 #include "culvert/crypto/key_exchange.hpp"
@@ -74,7 +75,7 @@ TunnelReport report_of(const std::string& name) {
       fields->emplace_back("preshared_key", is_set ? "yes" : "");
       continue;
     }
-    fields->emplace_back(key, key == "public_key" ? base64_of_hex(value) : std::string(value));
+    fields->emplace_back(printable(key), key == "public_key" ? base64_of_hex(value) : printable_utf8(value));
   }
   return report;
 }
@@ -95,9 +96,22 @@ void add_tunnels_in(const std::string& path, std::vector<std::string>& names) {
   }
 }
 
-std::vector<std::string> running_tunnels() {
+/// One that does not answer must not hide the others.
+bool complain(const std::exception& error) {
+  fmt::print(stderr, "culvert: {}\n", printable(error.what()));
+  return true;
+}
+
+std::vector<std::string> running_tunnels(bool& is_denied) {
   std::vector<std::string> names;
-  for (const std::string& folder : control_folders()) add_tunnels_in(folder, names);
+  for (const std::string& folder : trusted_control_folders()) {
+    try {
+      add_tunnels_in(folder, names);
+    } catch (const std::system_error& error) {
+      if (error.code().value() != EACCES) throw;
+      is_denied = complain(error);
+    }
+  }
   std::ranges::sort(names);
   return names;
 }
@@ -195,7 +209,7 @@ constexpr std::string_view drop_prefix = "culvert_drop_";
 
 void print_people(const TunnelReport& report) {
   const auto line = [](std::string_view label, std::string_view value) { fmt::print("  {}: {}\n", label, value); };
-  fmt::print("tunnel: {}\n", report.name);
+  fmt::print("tunnel: {}\n", printable_utf8(report.name));
   if (const auto* device = find(report.device, "culvert_device")) {
     const auto* command = find(report.device, "culvert_command");
     line("device", *device + (command ? " of " + *command : "") + ", in a namespace of its own");
@@ -324,24 +338,24 @@ boost::json::object json_of(const TunnelReport& report) {
   return tunnel;
 }
 
-/// One tunnel that does not answer must not hide the others.
-bool complain(const std::exception& error) {
-  fmt::print(stderr, "culvert: {}\n", error.what());
-  return true;
-}
-
 }  // namespace
 
 int show_command(const std::string& name, bool as_json) {
   std::vector<TunnelReport> reports;
   bool has_failed = false;
+  bool is_denied = false;
   if (!name.empty()) {
     reports.push_back(report_of(name));
   } else {
-    for (const std::string& running : running_tunnels()) {
+    for (const std::string& running : running_tunnels(is_denied)) {
       try {
         reports.push_back(report_of(running));
       } catch (const std::system_error& error) {
+        if (error.code().value() == EACCES) {
+          // Root's, which do not keep a user from being shown his own.
+          is_denied = complain(error);
+          continue;
+        }
         // A socket file whose process was killed is no tunnel.
         if (error.code().value() != ECONNREFUSED && error.code().value() != ENOENT) has_failed |= complain(error);
       } catch (const std::runtime_error& error) {
@@ -349,6 +363,7 @@ int show_command(const std::string& name, bool as_json) {
       }
     }
   }
+  has_failed |= is_denied && reports.empty();
   if (as_json) {
     boost::json::array all;
     for (const TunnelReport& report : reports) all.push_back(json_of(report));

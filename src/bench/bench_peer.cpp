@@ -75,7 +75,7 @@ std::vector<Tunnel> look_at_tunnels(const std::string& only) {
     return tunnels;
   }
   std::exception_ptr failure;
-  for (const std::string& folder : control_folders()) {
+  for (const std::string& folder : trusted_control_folders()) {
     std::error_code unreadable;
     for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable)) {
       if (entry.path().extension() != ".sock") continue;

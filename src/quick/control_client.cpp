@@ -69,7 +69,7 @@ WipedString read_answer(const UniqueFd& client, const std::string& who, const Li
 }  // namespace
 
 std::string control_socket_of(const std::string& name) {
-  const std::vector<std::string> folders = control_folders();
+  const std::vector<std::string> folders = trusted_control_folders();
   const auto path_in = [&](const std::string& folder) { return folder + "/" + name + ".sock"; };
   const auto found = std::ranges::find_if(
       folders, [&](const std::string& folder) { return ::access(path_in(folder).c_str(), F_OK) == 0; });

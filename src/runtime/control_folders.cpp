@@ -35,6 +35,14 @@ bool is_deserted(const std::string& path) {
          errno == ECONNREFUSED;
 }
 
+/// A folder, not a link to one, of the caller.
+bool is_own(const std::string& folder, mode_t& mode) {
+  struct stat status {};
+  if (::lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return false;
+  mode = status.st_mode;
+  return status.st_uid == ::geteuid();
+}
+
 }  // namespace
 
 std::optional<std::string> own_control_folder() {
@@ -50,9 +58,8 @@ std::optional<std::string> make_own_control_folder() {
   const bool is_root = ::geteuid() == 0;
   if (::mkdir(folder->c_str(), is_root ? 0755 : 0700) != 0 && errno != EEXIST) return std::nullopt;
   if (is_root) return folder;
-  struct stat status {};
-  const bool is_own = ::lstat(folder->c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == ::geteuid();
-  if (!is_own || ::chmod(folder->c_str(), 0700) != 0) return std::nullopt;
+  mode_t mode = 0;
+  if (!is_own(*folder, mode) || ::chmod(folder->c_str(), 0700) != 0) return std::nullopt;
   return folder;
 }
 
@@ -64,6 +71,16 @@ std::vector<std::string> control_folders() {
   if (auto own = own_control_folder()) add(std::move(*own));
   // Where his other tunnels have them, should his variable say something else, or nothing, here.
   if (::geteuid() != 0) add("/run/user/" + std::to_string(::geteuid()) + "/culvert");
+  return folders;
+}
+
+std::vector<std::string> trusted_control_folders() {
+  std::vector<std::string> folders = control_folders();
+  std::erase_if(folders, [](const std::string& folder) {
+    mode_t mode = 0;
+    // In /run root alone makes folders.
+    return folder != control_socket_folder && (!is_own(folder, mode) || (mode & (S_IWGRP | S_IWOTH)) != 0);
+  });
   return folders;
 }
 

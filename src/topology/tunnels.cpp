@@ -74,7 +74,7 @@ int own_number_of(int pid) {
 std::vector<std::string> places_of_socket(int pid, const std::string& device) {
   // It may live in a mount namespace of its own. There /var/run, being a link to /run, would lead back here.
   std::vector<std::string> folders{"/proc/" + std::to_string(pid) + "/root/run/wireguard"};
-  for (std::string& folder : control_folders()) folders.push_back(std::move(folder));
+  for (std::string& folder : trusted_control_folders()) folders.push_back(std::move(folder));
   if (const auto user = user_of_process(pid); user && *user != 0) {
     folders.push_back("/run/user/" + std::to_string(*user) + "/culvert");
   }
@@ -137,7 +137,8 @@ std::vector<TunnelOfCommand> own_tunnels_of_commands() {
   constexpr std::chrono::seconds patience(1);
   std::vector<TunnelOfCommand> found;
   const auto folder = own_control_folder();
-  if (!folder) return found;
+  const std::vector<std::string> trusted = trusted_control_folders();
+  if (!folder || std::ranges::find(trusted, *folder) == trusted.end()) return found;
   for (const std::string& name : names_in(*folder)) {
     const auto pid = pid_of_exec(name);
     if (!pid) continue;

@@ -578,6 +578,40 @@ class AsOrdinaryUser(Command, Scene):
         done = self.a.call("sh", "-c", f"ping -c 1 -W 30 {ABROAD[0]} > /dev/null && grep CapEff /proc/self/status && id -u", check=True)
         self.assertEqual(["CapEff:", "0000000000000000", str(NOBODY)], done.stdout.split())
 
+    def test_is_shown_his_own_beside_those_of_root(self):
+        roots = pathlib.Path("/run/wireguard/exec-of-root.sock")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(roots))
+            self.addCleanup(roots.unlink)
+            roots.chmod(0o600)
+            show = self.a.inside(culvert_binary(), "show")
+            self.assertEqual(1, subprocess.run(show, capture_output=True, check=False).returncode)
+            own = self.a.begin("sleep", "600")
+            wait_until(lambda: "sleep\n" in names_below(own.pid), what="the command to run")
+            done = subprocess.run(show, capture_output=True, text=True, check=False)
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertIn(f"tunnel: exec-{own.pid}\n", done.stdout)
+            self.assertIn("exec-of-root", done.stderr)
+            own.end()
+
+    def test_is_shown_nothing_that_steers_his_terminal(self):
+        path = self.folder_of_sockets() / "evil.sock"
+
+        def answer(listener):
+            client = listener.accept()[0]
+            client.recv(100)
+            client.sendall(b"culvert_device=wg0\x1b[2J\nculvert_command=sh\x1b]0;\nlisten_port=1\x1b[2J\nerrno=0\n\n")
+            client.close()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            self.addCleanup(path.unlink)
+            os.chown(path, self.user, self.user)
+            listener.listen()
+            threading.Thread(target=answer, args=[listener], daemon=True).start()
+            shown = self.a.inside_run(culvert_binary(), "show", "evil")
+        self.assertIn("device: wg0\\x1b[2J of sh", shown)
+        self.assertNotIn("\x1b", shown)
+
     def test_cannot_ask_his_other_tunnels_if_started_with_another_runtime_folder(self):
         other = self.a.begin("sleep", "600")
         wait_until(lambda: "sleep\n" in names_below(other.pid), what="the command to run")

@@ -12,7 +12,7 @@
 
 namespace culvert {
 
-/// The file of tunnel `name`'s control socket, in the first of control_folders() that has it, or would have it.
+/// The file of tunnel `name`'s control socket, in the first of trusted_control_folders() that has it, or would have it.
 [[nodiscard]] std::string control_socket_of(const std::string& name);
 /// Sends `request` to the control socket of tunnel `name` and returns the answer up to and with its "errno=" line; it
 /// may hold keys. Waits up to `patience` for each piece. Throws std::system_error when nobody serves the socket,

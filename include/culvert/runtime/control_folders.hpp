@@ -20,6 +20,8 @@ inline constexpr std::string_view control_socket_folder = "/var/run/wireguard";
 [[nodiscard]] std::optional<std::string> make_own_control_folder();
 /// All folders with sockets that the caller may look for; they need not exist.
 [[nodiscard]] std::vector<std::string> control_folders();
+/// Those in which nobody but root or the caller can have put a socket, as one in /tmp could be made by anybody first.
+[[nodiscard]] std::vector<std::string> trusted_control_folders();
 
 /// How the tunnel of a command is called, as there may be many with the same file: "exec-PID" of `culvert exec`.
 [[nodiscard]] std::string name_of_exec(pid_t pid);

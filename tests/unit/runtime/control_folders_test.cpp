@@ -95,6 +95,31 @@ TEST_F(OwnControlFolder, is_below_the_users_runtime_folder_and_his_alone) {
   });
 }
 
+TEST_F(OwnControlFolder, is_trusted_only_if_it_is_the_users_and_nobody_else_writes_there) {
+  ::setenv("XDG_RUNTIME_DIR", directory_.path().c_str(), 1);
+  const std::string folder = directory_.file("culvert");
+  const std::vector<std::string> roots{std::string(control_socket_folder)};
+  const std::vector<std::string> both{roots.front(), folder};
+  ASSERT_EQ(::mkdir(folder.c_str(), 0700), 0);
+  if (::geteuid() == 0) {
+    test::as_ordinary_user([&] { EXPECT_EQ(trusted_control_folders(), roots) << "it is another user's"; });
+  }
+  ASSERT_EQ(::rmdir(folder.c_str()), 0);
+  test::as_ordinary_user([&] {
+    EXPECT_EQ(trusted_control_folders(), roots) << "it is missing";
+    ASSERT_TRUE(make_own_control_folder());
+    EXPECT_EQ(trusted_control_folders(), both);
+    for (const mode_t open_to_others : {0770U, 0702U}) {
+      ::chmod(folder.c_str(), open_to_others);
+      EXPECT_EQ(trusted_control_folders(), roots) << open_to_others;
+    }
+    ::chmod(folder.c_str(), 0700);
+    ASSERT_EQ(std::rename(folder.c_str(), directory_.file("elsewhere").c_str()), 0);
+    ASSERT_EQ(::symlink("elsewhere", folder.c_str()), 0);
+    EXPECT_EQ(trusted_control_folders(), roots) << "it is a link";
+  });
+}
+
 TEST_F(OwnControlFolder, is_nowhere_without_a_runtime_folder) {
   test::as_ordinary_user([] {
     for (const char* value : {"", "relative", "/no/such/folder"}) {
