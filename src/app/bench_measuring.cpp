@@ -160,7 +160,11 @@ int BenchMeasuring::run() const {
   std::vector<BenchStage> plan;
   try {
     wish = this->wish();
-    plan = plan_of(wish);
+    if (peer_.empty()) {
+      plan = plan_of(wish);
+    } else {
+      check_for_tunnel(wish);
+    }
   } catch (const std::invalid_argument& error) {
     std::fprintf(stderr, "culvert: %s\n", error.what());
     return status_usage;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "culvert/quick/control_client.hpp"
+#include "culvert/runtime/bench_order.hpp"
 #include "daemon_costs.hpp"
 
 namespace culvert {
@@ -68,6 +70,12 @@ BenchResult measure_peer(const std::string& peer, const std::string& tunnel, con
   BenchPeer connected = connect_to_bench_peer(peer, tunnel);
   const BenchTunnel& there = connected.tunnel;
   const std::vector<BenchStage> plan = plan_of_tunnel(wish, arrangement_of(there));
+  std::chrono::milliseconds time{0};
+  for (const BenchStep& step : plan.front().steps) time += settings.rounds * expected_time(step, settings.times);
+  if (time > std::chrono::seconds(bench_seconds_max)) {
+    throw std::invalid_argument(fmt::format("so many rounds take some {} minutes, and a peer lets itself be measured for {}",
+                                            time / std::chrono::minutes(1), bench_seconds_max / 60));
+  }
   const auto open = [&](const Arrangement&) { return std::make_unique<PeerTunnel>(*connected.path, there.name); };
   BenchResult result = sweep(open, plan, settings, on_progress);
   result.machine.offloads = there.offloads;

@@ -51,6 +51,14 @@ Dimensions dimensions_of(const BenchWish& wish) {
   return dimensions;
 }
 
+void check_streams(const BenchWish& wish) {
+  for (const unsigned streams : wish.streams) {
+    if (streams >= 1 && streams <= bench_streams_max) continue;
+    throw std::invalid_argument(std::to_string(streams) + " streams cannot be measured: the number goes from 1 to " +
+                                std::to_string(bench_streams_max));
+  }
+}
+
 void check(const BenchWish& wish) {
   for (const std::uint32_t size : wish.sizes) {
     if (size >= udp_packet_min && size <= bench_size_max) continue;
@@ -64,11 +72,7 @@ void check(const BenchWish& wish) {
     throw std::invalid_argument("a device cannot have " + std::to_string(queues) +
                                 " queues: the number goes from 1 to " + std::to_string(queues_max));
   }
-  for (const unsigned streams : wish.streams) {
-    if (streams >= 1 && streams <= bench_streams_max) continue;
-    throw std::invalid_argument(std::to_string(streams) + " streams cannot be measured: the number goes from 1 to " +
-                                std::to_string(bench_streams_max));
-  }
+  check_streams(wish);
 }
 
 /// Where all is measured: the value that people use, or the nearest to it that was asked for.
@@ -241,13 +245,25 @@ std::vector<BenchStage> plan_of(const BenchWish& wish) {
   return Planner(wish.kind, dimensions_of(wish), usual_mtu).make();
 }
 
-std::vector<BenchStage> plan_of_tunnel(const BenchWish& wish, const Arrangement& tunnel) {
-  check(wish);
+void check_for_tunnel(const BenchWish& wish) {
   if (!wish.modes.empty() || !wish.ciphers.empty() || !wish.offloads.empty() || !wish.queues.empty()) {
     throw std::invalid_argument(
         "a tunnel that is there is measured as it is: leave out --mode, --cipher, --offloads and --queues, which are "
         "for the lab");
   }
+  if (wish.kind == BenchKind::Full) {
+    throw std::invalid_argument("a tunnel that is there has no combinations: leave out --full, which is for the lab");
+  }
+  for (const std::uint32_t size : wish.sizes) {
+    if (size >= udp_packet_min) continue;
+    throw std::invalid_argument("packets of " + std::to_string(size) + " bytes cannot be measured: the least is " +
+                                std::to_string(udp_packet_min));
+  }
+  check_streams(wish);
+}
+
+std::vector<BenchStage> plan_of_tunnel(const BenchWish& wish, const Arrangement& tunnel) {
+  check_for_tunnel(wish);
   for (const std::uint32_t size : wish.sizes) {
     if (size <= tunnel.mtu) continue;
     throw std::invalid_argument("packets of " + std::to_string(size) +

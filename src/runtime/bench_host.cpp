@@ -29,7 +29,6 @@ namespace asio = boost::asio;
 namespace {
 
 /// Longer than the longest sweep.
-constexpr std::uint16_t seconds_max = 15 * 60;
 /// For the process to end by itself, whose time begins with the token.
 constexpr std::chrono::seconds patience{60};
 
@@ -246,14 +245,14 @@ BenchAnswer BenchHost::begin(const PublicKey& peer, std::uint64_t rate, const Tu
   const UniqueFd listener = listen_on(interface, !answer.v6.is_unspecified(), answer.port);
   answer.verdict = BenchVerdict::Granted;
   answer.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(interface.mtu, 65535));
-  answer.seconds = seconds_max;
+  answer.seconds = bench_seconds_max;
   answer.rate = rate;
   SystemRandom().fill(answer.token.writable_bytes());
 
   BenchOrder order;
   copy_bytes(answer.token.bytes(), order.token);
   order.rate = rate;
-  order.seconds = seconds_max;
+  order.seconds = bench_seconds_max;
   order.daemon = ::getpid();
   interface.name.copy(order.device.data(), order.device.size() - 1);
   Pipe pipe = pipe_with(order);
@@ -276,7 +275,7 @@ BenchAnswer BenchHost::begin(const PublicKey& peer, std::uint64_t rate, const Tu
     spdlog::warn("peer {}: its benchmark did not end in time, and was ended", device_.labels.of(late->peer));
     end();
   };
-  serving->deadline.expires_after(std::chrono::seconds(seconds_max) + patience);
+  serving->deadline.expires_after(std::chrono::seconds(bench_seconds_max) + patience);
   serving->deadline.async_wait(on_deadline);
   return answer;
 }

@@ -182,7 +182,13 @@ class ThroughPeer(Through):
     def test_what_the_lab_alone_can_do_is_refused(self):
         done = self.bench("site-b", "--mode", "tap", check=False)
         self.assertIn("measured as it is", done.stderr)
-        self.assertNotEqual(0, done.returncode)
+        self.assertEqual(2, done.returncode)
+        done = self.bench("site-b", "--full", check=False)
+        self.assertIn("leave out --full", done.stderr)
+        self.assertEqual(2, done.returncode)
+        done = self.bench("site-b", "--rounds", "1000", check=False)
+        self.assertIn("a peer lets itself be measured for 15", done.stderr)
+        self.assertEqual(1, done.returncode)
 
     def test_somebody_unknown_is_named(self):
         done = self.bench("site-c", check=False)

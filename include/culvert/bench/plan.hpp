@@ -57,8 +57,9 @@ inline constexpr unsigned bench_streams_max = 64;
 /// measured; the further away from it, the less. Full: everything everywhere.
 [[nodiscard]] std::vector<BenchStage> plan_of(const BenchWish& wish);
 
-/// Of a tunnel that is there already: one stage, on it. Throws std::invalid_argument for a wish that would change the
+/// Of a tunnel that is there already: one stage, on it. The first tells beforehand what no tunnel could do. Throws std::invalid_argument for a wish that would change the
 /// tunnel, and for packets larger than its MTU.
+void check_for_tunnel(const BenchWish& wish);
 [[nodiscard]] std::vector<BenchStage> plan_of_tunnel(const BenchWish& wish, const Arrangement& tunnel);
 
 /// How long single trials last.

@@ -16,6 +16,9 @@ inline constexpr const char* bench_command_word = "serve-bench";
 inline constexpr int bench_listener_fd = 3;  ///< listens for the one that brings the token
 inline constexpr int bench_order_fd = 4;     ///< gives a BenchOrder, once; to be closed when the token has come
 
+/// The longest that a peer is let to measure.
+inline constexpr std::uint16_t bench_seconds_max = 15 * 60;
+
 /// As it is: from and to the same program. Holds a secret.
 struct BenchOrder {
   std::array<std::byte, key_size> token{};

@@ -162,6 +162,17 @@ TEST(PlanTest, what_would_change_a_tunnel_that_is_there_is_refused) {
   EXPECT_THROW((void)plan_of_tunnel(wish, tunnel), std::invalid_argument);
   wish.sizes = {1420};
   EXPECT_EQ(plan_of_tunnel(wish, tunnel).size(), 1);
+  wish.kind = BenchKind::Full;
+  EXPECT_THROW(check_for_tunnel(wish), std::invalid_argument);
+  wish.kind = BenchKind::Quick;
+  EXPECT_NO_THROW(check_for_tunnel(wish));
+  wish.sizes = {63};
+  EXPECT_THROW(check_for_tunnel(wish), std::invalid_argument);
+  // No lab's uplink stands in the way.
+  wish.sizes = {20'000};
+  EXPECT_NO_THROW(check_for_tunnel(wish));
+  wish.streams = {65};
+  EXPECT_THROW(check_for_tunnel(wish), std::invalid_argument);
 }
 
 TEST(PlanTest, sizes_that_do_not_fit_are_refused) {
