@@ -67,7 +67,7 @@ ExecCommand::ExecCommand(CLI::App& app) {
                   "look for leaks first, from inside and (as root) from outside; no command: only that");
   exec_->add_option("--verify-seconds", seconds_, "for how long (1)")->check(CLI::Range(0.0, 3600.0))->type_name("");
   exec_->footer(
-      "Example: culvert exec site-a -- curl https://example.net. Needs no root: see README.\n"
+      "Example: culvert exec site-a -- curl https://example.net. Needs no root: see docs/exec.md.\n"
       "Exit status: the command's; 125 culvert failed, 126 the command cannot be run, 127 there is none, 128 + N "
       "signal N ended it.");
 }
