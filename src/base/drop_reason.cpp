@@ -99,6 +99,8 @@ std::string_view to_string(DropReason reason) noexcept {
       return "probe_flood";
     case DropReason::BatchFull:
       return "batch_full";
+    case DropReason::LinkDown:
+      return "link_down";
     case DropReason::SocketError:
       return "socket_error";
     case DropReason::DeviceError:

@@ -30,6 +30,7 @@ Engine::~Engine() = default;
 
 void Engine::on_datagram(const Path& from, std::uint8_t traffic_class, ByteSpan datagram, const Now& now,
                          FrameSink& frames, DatagramSink& out) noexcept {
+  if (!is_up_) return count_drop(DropReason::LinkDown);
   const Verdict<Message> parsed = parse_message(datagram);
   if (!parsed) return count_drop(parsed.error());
   if (const auto* data = std::get_if<MessageData>(&*parsed)) {
@@ -46,6 +47,10 @@ void Engine::on_datagram(const Path& from, std::uint8_t traffic_class, ByteSpan 
 void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
   while (const auto due = deadlines_.take_due(now.time)) {
     Peer& peer = *peers_.find(*due);
+    if (!is_up_) {
+      grow_old(peer, now, out);
+      continue;
+    }
     if (std::exchange(peer.wants_keepalive_now, false)) send_keepalive(peer, now, out);
     if (std::exchange(peer.wants_handshake_now, false) && peer.candidate) send_initiation(peer, true, now, out);
     attend_agreement(peer, now, out);
@@ -55,6 +60,13 @@ void Engine::on_deadline(const Now& now, DatagramSink& out) noexcept {
     while (const auto action = peer.timers.expire(now.time)) carry_out(*action, peer, now, out);
     schedule(peer, now.time);
   }
+}
+
+void Engine::grow_old(Peer& peer, const Now& now, DatagramSink& out) noexcept {
+  while (const auto action = peer.timers.expire(now.time)) {
+    if (*action == TimerAction::ZeroKeys) carry_out(*action, peer, now, out);
+  }
+  schedule(peer, now.time);
 }
 
 void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramSink& out) noexcept {
@@ -89,6 +101,10 @@ void Engine::carry_out(TimerAction action, Peer& peer, const Now& now, DatagramS
 }
 
 void Engine::schedule(const Peer& peer, Timestamp now) noexcept {
+  if (!is_up_) {
+    if (const auto deadline = peer.timers.deadline()) deadlines_.wake_by(peer.id, *deadline);
+    return;
+  }
   if (peer.wants_keepalive_now || peer.wants_handshake_now) deadlines_.wake_by(peer.id, now);
   const auto bench = peer.bench ? peer.bench->deadline() : std::nullopt;
   for (const auto& deadline : {peer.timers.deadline(), peer.agreement.deadline(), peer.path_mtu.deadline(), bench}) {
@@ -101,6 +117,19 @@ Timers::Duration Engine::jitter() noexcept {
   jitter_state_ = jitter_state_ * 6364136223846793005u + 1442695040888963407u;
   const auto range = std::uint64_t(Timers::Duration(limits::rekey_timeout_jitter_max).count()) + 1;
   return Timers::Duration(static_cast<std::int64_t>((jitter_state_ >> 33) % range));
+}
+
+void Engine::set_link_up(bool is_up, const Now& now) noexcept {
+  if (is_up == is_up_) return;
+  is_up_ = is_up;
+  peers_.for_each([&](Peer& peer) {
+    if (!is_up_) return drops_.count(DropReason::LinkDown, staged_.clear(peer.staged));
+    const Session* session = peer.sessions.current();
+    if (session && session->can_seal(now.time)) peer.wants_keepalive_now = true;
+    if (peer.timers.persistent_keepalive().count() != 0) peer.wants_keepalive_now = true;
+    peer.last_handshake_sent.reset();
+    schedule(peer, now.time);
+  });
 }
 
 void Engine::set_private_key(SecretKey key) {

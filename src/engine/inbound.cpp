@@ -100,6 +100,7 @@ ByteSpan Engine::accept(const Session& opener, const MessageData& message, const
     count_drop(reason);
     return ByteSpan();
   };
+  if (!is_up_) return drop(DropReason::LinkDown);
   // Gone or replaced meanwhile, perhaps with its peer.
   Peer* peer = peers_.find(message.receiver);
   Session* session = peer ? peer->sessions.find(message.receiver) : nullptr;

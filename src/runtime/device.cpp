@@ -217,20 +217,25 @@ void Device::watch_links() {
     const ScopedNamespace inside(NetworkNamespace::adopt(std::move(*where)));
     links_.emplace();
     const auto link = Netlink().find_link(tun_->name());
-    if (link) take_link(link->mtu);
+    if (link) take_link(link->mtu, link->is_up);
     const int copy = ::fcntl(links_->fd(), F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
     links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
     asio::co_spawn(io_, follow_links(links_ready_), rethrow);
   } catch (const std::exception& error) {
-    if (known_mtu_) return take_link(*known_mtu_);
-    spdlog::warn("changes of the device's MTU will not be noticed: {}", error.what());
+    if (!known_mtu_) {
+      spdlog::warn("changes of the device's MTU will not be noticed, nor that it goes down: {}", error.what());
+    } else {
+      take_link(*known_mtu_, true);
+    }
   }
+  worker_.settings_changed();
 }
 
-void Device::take_link(std::uint32_t mtu) noexcept {
+void Device::take_link(std::uint32_t mtu, bool is_up) noexcept {
   const auto engine = engine_.take();
   engine->set_mtu(mtu);
+  engine->set_link_up(is_up, read_clocks());
   if (tun_->layer() != DeviceLayer::Ethernet) return;
   if (const auto address = tun_->mac_address()) engine->set_own_address(*address);
 }
@@ -247,11 +252,12 @@ asio::awaitable<void> Device::follow_links(std::shared_ptr<asio::posix::stream_d
       for (const LinkEvent& event : links_->take(is_overrun)) {
         if (event.name != name) continue;
         is_gone = event.is_gone;
-        if (!event.is_gone) take_link(event.mtu);
+        if (!event.is_gone) take_link(event.mtu, event.is_up);
       }
     } catch (const std::system_error&) {
       is_overrun = true;
     }
+    worker_.settings_changed();
     if (is_gone || is_overrun) {
       links_ready_.reset();
       watch_links();

@@ -66,6 +66,7 @@ enum class DropReason : std::uint8_t {
   ProbeFlood,       ///< more probes than are answered
   // Handing over to the system.
   BatchFull,    ///< outgoing datagram memory could not be reserved
+  LinkDown,     ///< the device was down when the datagram came, or was set down while the frame waited
   SocketError,  ///< the kernel refused the datagram
   DeviceError,  ///< the kernel refused the frame
   Truncated,    ///< packet was larger than the buffer it was read into

@@ -103,6 +103,10 @@ class Engine {
   /// Null without a private key.
   [[nodiscard]] const Identity* identity() const noexcept { return cookies_ ? identity_.get() : nullptr; }
   void set_mtu(std::size_t mtu) noexcept { mtu_ = mtu; }
+  /// Whether the device is up, as it is at first. While it is down nothing is accepted, and nothing sent but what comes
+  /// from the device; sessions stay, and grow old. When it comes up, peers with a session or a persistent keepalive are
+  /// sent one at the next on_deadline(), as by wg_open() of the kernel's device.c.
+  void set_link_up(bool is_up, const Now& now) noexcept;
   /// What sessions seal their data with; ChaCha20-Poly1305 at first. Requires is_usable(choice.suite()). Setting the
   /// present one again changes nothing; another one ends all sessions.
   void set_cipher(CipherChoice choice) noexcept;
@@ -281,12 +285,15 @@ class Engine {
   void wipe_sessions(Peer& peer) noexcept;
   void wipe_handshake(Peer& peer) noexcept;
   void release(const ReleasedIndices& indices) noexcept;
+  /// Of a peer that nothing may be sent to: keys go when they are old.
+  void grow_old(Peer& peer, const Now& now, DatagramSink& out) noexcept;
   void carry_out(TimerAction action, Peer& peer, const Now& now, DatagramSink& out) noexcept;
   void schedule(const Peer& peer, Timestamp now) noexcept;
   [[nodiscard]] Timers::Duration jitter() noexcept;
 
   Random& random_;
   std::size_t mtu_;
+  bool is_up_ = true;
   CipherChoice cipher_;
   std::optional<CipherSuite> second_suite_;  ///< that new sessions have keys of as well
   DeviceMode mode_ = DeviceMode::Routed;

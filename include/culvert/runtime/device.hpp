@@ -107,7 +107,7 @@ class Device {
   void stop_helpers();
   void watch_links();
   /// What the kernel says of the device now.
-  void take_link(std::uint32_t mtu) noexcept;
+  void take_link(std::uint32_t mtu, bool is_up) noexcept;
   boost::asio::awaitable<void> follow_links(std::shared_ptr<boost::asio::posix::stream_descriptor> ready);
 
   boost::asio::io_context& io_;

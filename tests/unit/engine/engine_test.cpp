@@ -477,6 +477,78 @@ TEST_F(EngineTest, repeats_an_unanswered_initiation_and_forgets_the_local_addres
   EXPECT_TRUE(has_event(pair_.a.engine, EventKind::HandshakeUnanswered));
 }
 
+TEST_F(EngineTest, a_link_that_is_down_accepts_nothing_and_sends_nothing_by_itself) {
+  pair_.a.engine.set_persistent_keepalive(pair_.b_at_a, 25s, pair_.now);
+  pair_.handshake();
+  pair_.settle();
+  pair_.a.engine.set_link_up(false, pair_.now);
+  const std::uint64_t received = pair_.peer_at_a().received_bytes;
+  pair_.send(pair_.b, pair_.a);
+  pair_.deliver(pair_.b, pair_.a);
+  EXPECT_TRUE(pair_.a.frames.take().empty());
+  EXPECT_EQ(pair_.peer_at_a().received_bytes, received);
+  EXPECT_EQ(pair_.a.dropped(DropReason::LinkDown), 1U);
+  pass_time(pair_.a, pair_.now, 120s);
+  pass_time(pair_.b, pair_.now, 20s);
+  const std::size_t initiations = pair_.deliver(pair_.b, pair_.a);
+  EXPECT_NE(initiations, 0U) << "of a peer that has had no answer";
+  pass_time(pair_.a, pair_.now, 600s);
+  EXPECT_TRUE(pair_.a.out.take().empty());
+  EXPECT_EQ(pair_.a.dropped(DropReason::LinkDown), 1 + initiations);
+  EXPECT_EQ(pair_.peer_at_a().sessions.current(), nullptr) << "keys grow old all the same";
+}
+
+TEST_F(EngineTest, a_session_that_is_found_before_the_link_goes_down_delivers_nothing) {
+  pair_.handshake();
+  pair_.settle();
+  pair_.send(pair_.b, pair_.a);
+  std::vector<SentDatagram> sent = pair_.b.out.take();
+  const Verdict<Message> message = parse_message(sent.at(0).bytes);
+  const auto& data = std::get<MessageData>(*message);
+  const std::shared_ptr<Session> session = pair_.a.engine.find_session(data.receiver);
+  const Verdict<ByteSpan> opened = session->decrypt(data, pair_.now.time);
+  pair_.a.engine.set_link_up(false, pair_.now);
+  EXPECT_TRUE(
+      pair_.a.engine.accept(*session, data, opened, Path{pair_.b.endpoint, {}, 0}, 0, pair_.now, pair_.a.out).empty());
+  EXPECT_EQ(pair_.a.dropped(DropReason::LinkDown), 1U);
+}
+
+TEST_F(EngineTest, a_link_that_comes_up_lets_peers_know) {
+  pair_.handshake();
+  pair_.settle();
+  pair_.a.engine.set_link_up(false, pair_.now);
+  pass_time(pair_.a, pair_.now, 20s);
+  EXPECT_TRUE(pair_.a.out.take().empty());
+  pair_.a.engine.set_link_up(true, pair_.now);
+  pair_.a.engine.on_deadline(pair_.now, pair_.a.out);
+  EXPECT_EQ(pair_.a.out.sent.at(0).bytes.size(), 32U) << "a keepalive in the session there is";
+  pair_.exchange();
+  pair_.send(pair_.b, pair_.a);
+  pair_.deliver(pair_.b, pair_.a);
+  EXPECT_EQ(pair_.a.frames.take().size(), 1U);
+}
+
+TEST_F(EngineTest, a_persistent_keepalive_waits_for_the_link_and_begins_a_handshake_then) {
+  pair_.a.engine.set_link_up(false, pair_.now);
+  pair_.a.engine.set_persistent_keepalive(pair_.b_at_a, 25s, pair_.now);
+  pass_time(pair_.a, pair_.now, 60s);
+  EXPECT_TRUE(pair_.a.out.take().empty());
+  pair_.a.engine.set_link_up(true, pair_.now);
+  pair_.a.engine.on_deadline(pair_.now, pair_.a.out);
+  ASSERT_EQ(pair_.a.out.sent.size(), 1U);
+  EXPECT_EQ(pair_.a.out.sent[0].bytes.size(), 148U);
+}
+
+TEST_F(EngineTest, what_waits_for_a_session_does_not_outlive_the_link) {
+  pair_.send(pair_.a, pair_.b);
+  pair_.a.out.take();
+  pair_.a.engine.set_link_up(false, pair_.now);
+  EXPECT_TRUE(pair_.peer_at_a().staged.empty());
+  EXPECT_EQ(pair_.a.dropped(DropReason::LinkDown), 1U);
+  pair_.a.engine.set_link_up(false, pair_.now);
+  EXPECT_EQ(pair_.a.dropped(DropReason::LinkDown), 1U);
+}
+
 TEST_F(EngineTest, gives_up_after_twenty_initiations_and_drops_what_waited) {
   pair_.send(pair_.a, pair_.b);
   pair_.send(pair_.a, pair_.b);

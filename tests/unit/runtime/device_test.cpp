@@ -554,6 +554,7 @@ TEST_F(DeviceWorkers, go_on_with_another_device_when_theirs_was_deleted) {
     run_until(workers.io, [&] { return is_lost; });
     EXPECT_EQ(threads(), threads_before - 2);
     workers.tun = TunDevice::create("device0", true, 3);
+    output_of("ip link set device0 up");
     workers.device->carry(&workers.tun);
     EXPECT_EQ(threads(), threads_before);
     workers.send(100);
