@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <stdexcept>
+#include <thread>
 
 #include "culvert/netns/veth_pair.hpp"
 #include "support/expect_system_error.hpp"
@@ -54,6 +55,8 @@ void over_both_families(const std::function<void(MeasuredPath&, const Hosts&)>& 
       LocalPath path(hosts.near_end(is_v6 ? "fd00::1" : "10.0.0.1"), hosts.far_end(is_v6 ? "fd00::2" : "10.0.0.2"));
       const auto threads = entries("/proc/self/task"), files = entries("/proc/self/fd");
       act(path, hosts);
+      // A thread that was joined may be seen a moment longer.
+      for (int i = 0; i < 5000 && entries("/proc/self/task") != threads; ++i) std::this_thread::sleep_for(1ms);
       EXPECT_EQ(entries("/proc/self/task"), threads);
       EXPECT_EQ(entries("/proc/self/fd"), files);
     }

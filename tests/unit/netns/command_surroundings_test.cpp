@@ -11,6 +11,7 @@
 
 #include "culvert/netns/named_namespaces.hpp"
 #include "support/expect_system_error.hpp"
+#include "support/own_etc.hpp"
 #include "support/own_namespace.hpp"
 #include "support/restrictions.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 using test::expect_system_error;
 using test::in_own_namespace;
 using test::output_of;
+using test::replace_in_etc;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -27,9 +29,9 @@ using ::testing::HasSubstr;
 void with_blue(const std::function<void()>& body) {
   in_own_namespace([&] {
     ASSERT_EQ(::mount("tmpfs", "/run", "tmpfs", 0, nullptr), 0) << std::strerror(errno);
-    output_of(
-        "cp /etc/hosts /etc/hostname /etc/passwd /run/ && mount -t tmpfs tmpfs /etc && cp /run/host* "
-        "/run/passwd /etc/ && rm /run/host* /run/passwd && mkdir -p /etc/netns/blue");
+    replace_in_etc("hosts", "127.0.0.1 localhost\n");
+    replace_in_etc("hostname", "here\n");
+    output_of("mkdir -p /etc/netns/blue");
     std::ofstream("/etc/netns/blue/hosts") << "10.1.1.1 blue\n";
     std::ofstream("/etc/netns/blue/hostname") << "blue\n";
     add_namespace("blue");

@@ -5,20 +5,18 @@
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "culvert/base/endian.hpp"
 #include "support/io_loop.hpp"
+#include "support/own_etc.hpp"
 #include "support/own_namespace.hpp"
-#include "support/temporary_directory.hpp"
 
 namespace culvert {
 namespace {
@@ -26,7 +24,6 @@ namespace {
 using namespace std::chrono_literals;
 using test::in_own_namespace;
 using test::output_of;
-using test::TemporaryDirectory;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -52,15 +49,10 @@ Found look_up(const std::string& host, std::uint16_t port = 51820) {
 }
 
 /// Names are looked up in files and at 127.0.0.1:53 only, which is asked once and for two seconds.
-void with_own_resolver(const TemporaryDirectory& directory) {
-  const auto replace = [&](const std::string& target, const std::string& text) {
-    const std::string source = directory.file(target.substr(target.rfind('/') + 1));
-    std::ofstream(source) << text;
-    ASSERT_EQ(::mount(source.c_str(), target.c_str(), nullptr, MS_BIND, nullptr), 0) << target;
-  };
-  replace("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n");
-  replace("/etc/hosts", "127.0.0.1 localhost\n192.0.2.44 known.test\n2001:db8::44 known.test\n");
-  if (::access("/etc/nsswitch.conf", F_OK) == 0) replace("/etc/nsswitch.conf", "hosts: files dns\n");
+void with_own_resolver() {
+  test::replace_in_etc("resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n");
+  test::replace_in_etc("hosts", "127.0.0.1 localhost\n192.0.2.44 known.test\n2001:db8::44 known.test\n");
+  test::replace_in_etc("nsswitch.conf", "hosts: files dns\n");
   // Addresses of both families that reach beyond the machine: else the resolver leaves families out (AI_ADDRCONFIG).
   output_of("ip addr add 198.51.100.1/24 dev lo && ip addr add 2001:db8:1::1/64 dev lo nodad");
 }
@@ -114,8 +106,7 @@ class NameServer {
 
 TEST(EndpointLookup, takes_addresses_as_they_are) {
   in_own_namespace([] {
-    const TemporaryDirectory directory;
-    with_own_resolver(directory);
+    with_own_resolver();
     EXPECT_THAT(look_up("192.0.2.1").endpoints, ElementsAre(*Endpoint::parse("192.0.2.1:51820")));
     EXPECT_THAT(look_up("2001:db8::7", 1).endpoints, ElementsAre(*Endpoint::parse("[2001:db8::7]:1")));
     EXPECT_THAT(look_up("fe80::1%lo", 65535).endpoints, ElementsAre(*Endpoint::parse("[fe80::1%1]:65535")));
@@ -124,8 +115,7 @@ TEST(EndpointLookup, takes_addresses_as_they_are) {
 
 TEST(EndpointLookup, finds_all_addresses_of_a_name_each_once) {
   in_own_namespace([] {
-    const TemporaryDirectory directory;
-    with_own_resolver(directory);
+    with_own_resolver();
     const Found found = look_up("known.test");
     EXPECT_THAT(found.endpoints, ::testing::UnorderedElementsAre(*Endpoint::parse("192.0.2.44:51820"),
                                                                  *Endpoint::parse("[2001:db8::44]:51820")));
@@ -135,8 +125,7 @@ TEST(EndpointLookup, finds_all_addresses_of_a_name_each_once) {
 
 TEST(EndpointLookup, says_why_there_is_no_address) {
   in_own_namespace([] {
-    const TemporaryDirectory directory;
-    with_own_resolver(directory);
+    with_own_resolver();
     const Found found = look_up("nobody.test");  // nobody listens at port 53
     EXPECT_THAT(found.endpoints, IsEmpty());
     EXPECT_NE(found.error, "");
@@ -145,8 +134,7 @@ TEST(EndpointLookup, says_why_there_is_no_address) {
 
 TEST(EndpointLookup, asks_in_the_namespace_given) {
   in_own_namespace([] {
-    const TemporaryDirectory directory;
-    with_own_resolver(directory);
+    with_own_resolver();
     NameServer server;
     const NetworkNamespace there = NetworkNamespace::current();
     ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
@@ -178,8 +166,7 @@ std::chrono::seconds lifetime_of(const std::string& host, std::uint32_t ttl) {
 
 TEST(EndpointLookup, tells_the_lifetime_of_an_answer_within_bounds) {
   in_own_namespace([] {
-    const TemporaryDirectory directory;
-    with_own_resolver(directory);
+    with_own_resolver();
     EXPECT_EQ(lifetime_of("server.test", 77), 77s);
     EXPECT_EQ(lifetime_of("server.test", 0), lookup_lifetime_min);
     EXPECT_EQ(lifetime_of("server.test", 0x7fffffff), lookup_lifetime_max);
@@ -219,8 +206,7 @@ TEST(EndpointLookup, answers_in_the_order_of_the_questions) {
 
 TEST(EndpointLookup, does_not_hold_up_its_owners_end_while_a_lookup_is_under_way) {
   in_own_namespace([] {
-    const TemporaryDirectory directory;
-    with_own_resolver(directory);
+    with_own_resolver();
     NameServer server;
     Found found;
     {

@@ -2,11 +2,9 @@
 #include "culvert/runtime/tunnel.hpp"
 
 #include <gmock/gmock.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
 
 #include "culvert/crypto/key_exchange.hpp"
@@ -15,6 +13,7 @@
 #include "support/crypto_ready.hpp"
 #include "support/expect_system_error.hpp"
 #include "support/io_loop.hpp"
+#include "support/own_etc.hpp"
 #include "support/own_namespace.hpp"
 #include "support/temporary_directory.hpp"
 
@@ -195,15 +194,10 @@ class Hosts {
  public:
   Hosts() {
     set("");
-    EXPECT_EQ(::mount(path_.c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr), 0);
     // The resolver leaves out families of which the machine has no address that reaches beyond it (AI_ADDRCONFIG).
     output_of("ip addr add 198.51.100.1/24 dev lo");
   }
-  void set(const std::string& lines) const { std::ofstream(path_) << lines; }
-
- private:
-  TemporaryDirectory directory_;
-  std::string path_ = directory_.file("hosts");
+  void set(const std::string& lines) const { test::replace_in_etc("hosts", lines); }
 };
 
 TEST(Tunnel, looks_up_the_name_of_a_peer_and_calls_it) {
