@@ -65,6 +65,12 @@ def receive_answer(client):
     return answer.decode()
 
 
+def transfer(site):
+    """Bytes sent and received."""
+    status, = site.status().values()
+    return status.sent, status.received
+
+
 def hexadecimal(key):
     return run("python3", "-c", "import base64,sys;print(base64.b64decode(sys.argv[1]).hex())", key).strip()
 
@@ -183,9 +189,17 @@ class Protocol(Scenario):
         self.assertEqual(f"{peer}\t10.1.0.0/16 fd00:1::/64", shown["allowed-ips"])
         self.assertEqual(f"{peer}\t0", shown["latest-handshakes"])
         self.assertEqual(f"{peer}\t25", shown["persistent-keepalive"])
-        self.assertEqual(2, len(run("wg", "show", "site-a", "dump").splitlines()))
-        self.assertIn("site-a", run("wg", "show", "interfaces"))
-        self.assertIn("site-a", run("wg", "show", "all", "peers"))
+        dump = run("wg", "show", "site-a", "dump").splitlines()
+        self.assertEqual("\t".join((self.site.keys.private, self.site.keys.public, "51900", "0x2a")), dump[0])
+        self.assertEqual("\t".join((peer, psk, "[2001:db8::9]:7", "10.1.0.0/16,fd00:1::/64", "0", "0", "0", "25")), dump[1])
+        self.assertEqual(["site-a"], run("wg", "show", "interfaces").split())
+        for field, value in shown.items():
+            self.assertEqual(f"site-a\t{value}", run("wg", "show", "all", field).strip(), field)
+        self.assertEqual([f"site-a\t{line}" for line in dump], run("wg", "show", "all", "dump").splitlines())
+        for line in ("public key: " + self.site.keys.public, "listening port: 51900", "fwmark: 0x2a", "peer: " + peer,
+                     "endpoint: [2001:db8::9]:7", "allowed ips: 10.1.0.0/16, fd00:1::/64", "persistent keepalive: every 25 seconds"):
+            self.assertIn(line, run("wg", "show", "site-a"))
+            self.assertIn(line, run("wg"))
         config = run("wg", "showconf", "site-a")
         run("wg", "set", "site-a", "listen-port", "51901", "fwmark", "0", "peer", peer, "remove")
         self.assertEqual("", run("wg", "show", "site-a", "peers"))
@@ -317,6 +331,19 @@ class Traffic(Scenario):
             time.sleep(0.5)
         self.assertEqual(0, pinger.lost, f"of {pinger.sent}")
 
+    def test_a_link_that_is_down_is_silent_and_one_that_comes_up_speaks_at_once(self):
+        a, b = self.a, self.b
+        run("wg", "set", "site-a", "peer", b.keys.public, "persistent-keepalive", "1")
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
+        self.host_a.ip("link", "set", "site-a", "down")
+        time.sleep(0.5)
+        sent, received = transfer(a)
+        time.sleep(3)
+        self.assertEqual((sent, received), transfer(a))
+        self.host_a.ip("link", "set", "site-a", "up")
+        wait_until(lambda: transfer(a)[0] > sent, 20, "a keepalive")
+        self.assertTrue(answers(self.host_b, "10.9.0.1"))
+
     def test_the_listen_port_changes_and_the_peer_follows(self):
         run("wg", "set", "site-a", "listen-port", "50123")
         self.assertTrue(answers(self.host_a, "10.9.0.2"))
@@ -344,20 +371,65 @@ class Traffic(Scenario):
 
 
 class WgQuick(Scenario):
+    """Debian's wg-quick, which starts culvert because it is told to."""
+
+    def setUp(self):
+        super().setUp()
+        self.host_a, self.host_b = self.two_hosts()
+        self.a = Bare(self.host_a, "site-a", ["10.9.0.1/24", "fd09::1/64"])
+        self.b = Bare(self.host_b, "site-b", ["10.9.0.2/24", "fd09::2/64"])
+        introduce(self.a, self.b, left_at="10.0.0.1", right_at="10.0.0.2")
+        self.a.peers[0].name = self.b.peers[0].name = None  # not wg-quick's
+
+    @staticmethod
+    def wg_quick(site, verb):
+        return site.host.run("env", f"WG_QUICK_USERSPACE_IMPLEMENTATION={culvert_binary()}", "wg-quick", verb, site.config_path)
+
+    def start_both(self):
+        self.before = self.host_a.state()
+        for site in (self.b, self.a):
+            site.write_config()
+            self.wg_quick(site, "up")
+        for address in ("10.9.0.2", "fd09::2"):
+            self.assertTrue(answers(self.host_a, address), address)
+
+    def stop_both(self):
+        for site in (self.a, self.b):
+            self.wg_quick(site, "down")
+            wait_until(lambda: not site.socket_path.exists(), 30, "the socket file to go")
+        self.assertEqual(self.before, self.host_a.state())
+
     def test_wg_quick_runs_culvert_as_its_userspace_implementation(self):
-        host_a, host_b = self.two_hosts()
-        a, b = Bare(host_a, "site-a", ["10.9.0.1/24"]), Bare(host_b, "site-b", ["10.9.0.2/24"])
-        introduce(a, b, left_at="10.0.0.1", right_at="10.0.0.2")
-        a.peers[0].name = b.peers[0].name = None  # not wg-quick's
-        environment = ("env", f"WG_QUICK_USERSPACE_IMPLEMENTATION={culvert_binary()}")
-        before = host_a.state()
-        for host, site in ((host_a, a), (host_b, b)):
-            host.run(*environment, "wg-quick", "up", site.write_config())
-        self.assertTrue(answers(host_a, "10.9.0.2"))
-        for host, site in ((host_a, a), (host_b, b)):
-            host.run(*environment, "wg-quick", "down", site.config_path)
-        wait_until(lambda: not a.socket_path.exists(), 30, "the socket file to go")
-        self.assertEqual(before, host_a.state())
+        self.start_both()
+        self.stop_both()
+
+    def test_wg_quick_gives_culvert_both_default_routes_and_their_rules(self):
+        self.a.peers[0].allowed_ips = ["0.0.0.0/0", "::/0"]
+        self.start_both()
+        mark = run("wg", "show", "site-a", "fwmark").strip()
+        self.assertNotEqual("off", mark)
+        for family, elsewhere in (("-4", "192.0.2.1"), ("-6", "2001:db8:77::1")):
+            self.assertIn("dev site-a", self.host_a.ip(family, "route", "get", elsewhere))
+            self.assertIn(f"not from all fwmark {mark}", self.host_a.ip(family, "rule"))
+        self.stop_both()
+
+    def test_wg_quick_saves_and_strips_what_culvert_runs(self):
+        self.start_both()
+        peer = self.b.keys.public
+        run("wg", "set", "site-a", "peer", peer, "persistent-keepalive", "7", "allowed-ips", "10.9.0.2/32,fd09::2/128,10.77.0.0/16")
+        self.wg_quick(self.a, "save")
+        saved = self.a.config_path.read_text()
+        for line in ("Address = 10.9.0.1/24", "Address = fd09::1/64", "PersistentKeepalive = 7", f"PublicKey = {peer}"):
+            self.assertIn(line, saved)
+        stripped = self.wg_quick(self.a, "strip")
+        self.assertNotIn("Address", stripped)
+        config = run("wg", "showconf", "site-a")
+        file = self.lab.folder / "stripped"
+        file.write_text(stripped)
+        run("wg", "setconf", "site-a", file)
+        self.assertEqual(config, run("wg", "showconf", "site-a"))
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
+        self.stop_both()
 
 
 class Size(Scenario):
@@ -384,8 +456,18 @@ class Size(Scenario):
         print(f"10000 peers with 130000 allowed-ips: set {set_seconds:.2f} s, get {get_seconds:.2f} s, {per_peer:.0f} bytes per peer")
         if not os.environ.get("CULVERT_SANITIZED"):
             self.assertLess(per_peer, 8192)
+        began = time.monotonic()
+        config = run("wg", "showconf", "site-a")
+        showconf_seconds = time.monotonic() - began
+        file = self.lab.folder / "many"
+        file.write_text(config)
         self.assertEqual("errno=0\n\n", self.site.ask("set=1\nreplace_peers=true\n\n"))
         self.assertEqual(0, self.site.get().count("public_key="))
+        began = time.monotonic()
+        run("wg", "setconf", "site-a", file)
+        print(f"the same by wg: showconf {showconf_seconds:.2f} s, setconf {time.monotonic() - began:.2f} s")
+        self.assertEqual(answer.count("allowed_ip="), self.site.get().count("allowed_ip="))
+        self.assertEqual(sorted(config.splitlines()), sorted(run("wg", "showconf", "site-a").splitlines()))
 
 
 if __name__ == "__main__":
