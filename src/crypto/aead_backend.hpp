@@ -34,9 +34,9 @@ class KeyedAead {
 
 /// Keeps the key itself. ChaCha20-Poly1305 only.
 struct Libsodium;
-/// Keeps key schedules in a handle of its own: on the heap, wiped when closed, not locked.
+/// Keeps key schedules in a handle of its own, in the locked memory that libgcrypt_memory.hpp lends it.
 struct Libgcrypt;
-/// As libgcrypt.
+/// Keeps key schedules in a handle of its own: on the heap, wiped when closed, not locked. For comparison only.
 struct Openssl;
 /// Keeps key schedules in the object itself.
 struct Boringssl;

@@ -6,16 +6,19 @@
 
 #include <stdexcept>
 
+#include "libgcrypt_memory.hpp"
+
 namespace culvert {
 namespace {
 
 bool initialize_libraries() {
   if (sodium_init() < 0) throw std::runtime_error("libsodium cannot be initialized");
   if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P) == 0) {
+    detail::lend_locked_memory_to_libgcrypt();
     if (gcry_check_version(GCRYPT_VERSION) == nullptr) {
       throw std::runtime_error("libgcrypt is older than the one this program was built with");
     }
-    // Secrets live in memory that keys.cpp locks; libgcrypt's own would only use up the limit.
+    // Its own pool of locked memory is too small for many handles, and would only use up the limit.
     gcry_control(GCRYCTL_DISABLE_SECMEM);
     gcry_control(GCRYCTL_INITIALIZATION_FINISHED);
   }

@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "culvert/crypto/aead.hpp"
+#include "libgcrypt_memory.hpp"
 
 namespace culvert {
 namespace {
@@ -79,6 +80,7 @@ LockedSlot<Size>::~LockedSlot() {
 
 template class LockedSlot<key_size>;
 template class LockedSlot<aead_context_size>;
+template class LockedSlot<libgcrypt_slot_size>;
 
 }  // namespace detail
 

@@ -27,6 +27,8 @@ template <std::size_t Size>
 class LockedSlot {
  public:
   LockedSlot();
+  /// Takes over what release() returned.
+  explicit LockedSlot(std::byte* released) noexcept : slot_(released) {}
   ~LockedSlot();
   LockedSlot(LockedSlot&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
   LockedSlot& operator=(LockedSlot&& other) noexcept {
@@ -34,6 +36,8 @@ class LockedSlot {
     std::swap(slot_, taken.slot_);
     return *this;
   }
+  /// The slot, which is the caller's from now on; this object is empty.
+  [[nodiscard]] std::byte* release() noexcept { return std::exchange(slot_, nullptr); }
   /// After its memory has moved to another slot.
   [[nodiscard]] bool is_empty() const noexcept { return slot_ == nullptr; }
   [[nodiscard]] std::span<std::byte, Size> bytes() const noexcept { return std::span<std::byte, Size>(slot_, Size); }
