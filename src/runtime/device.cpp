@@ -223,10 +223,11 @@ void Device::watch_links() {
     links_ready_ = std::make_shared<asio::posix::stream_descriptor>(io_, copy);
     asio::co_spawn(io_, follow_links(links_ready_), rethrow);
   } catch (const std::exception& error) {
-    if (!known_mtu_) {
-      spdlog::warn("changes of the device's MTU will not be noticed, nor that it goes down: {}", error.what());
-    } else {
+    if (known_mtu_) {
       take_link(*known_mtu_, true);
+    } else {
+      spdlog::warn("changes of the device's MTU will not be noticed, nor that it goes down: {}", error.what());
+      engine()->set_link_up(true, read_clocks());
     }
   }
   worker_.settings_changed();
