@@ -75,8 +75,7 @@ def _bring_checkout_within_reach():
     program = pathlib.Path(os.environ.get("CULVERT") or root / "build/release/bin/culvert").absolute()
     if root not in program.parents or all(folder.stat().st_mode & stat.S_IXOTH for folder in root.parents):
         return
-    within_reach = "/run/checkout"
-    os.mkdir(within_reach)
+    within_reach = pathlib.Path("/srv")
     subprocess.run(["mount", "--bind", root, within_reach], check=True)
     os.environ["CULVERT"] = str(within_reach / program.relative_to(root))
 
