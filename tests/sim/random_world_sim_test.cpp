@@ -1,8 +1,11 @@
-// Random worlds: hosts, faults, moves, restarts and traffic from a seed. After each step nothing was delivered that was
-// not sent, twice, altered, or to somebody else; when the faults stop, everybody reaches everybody.
+// Random worlds: hosts, faults, moves, restarts, attacks and traffic from a seed. Nothing is delivered that was not
+// sent, twice, altered, or to somebody else (W-09), with another's inner address (W-14) or lengths that do not fit
+// (W-15); every host keeps to what rules.hpp says (W-05 to W-08, W-10 to W-13, W-17), also when flooded; when the
+// faults stop, everybody reaches everybody, and when the traffic does, all are silent (W-16) and without keys (W-08).
 #include <gtest/gtest.h>
 
 #include "sim/world.hpp"
+#include "support/packet_builder.hpp"
 
 namespace culvert::sim {
 namespace {
@@ -50,6 +53,53 @@ LinkFaults random_faults(Dice& dice) {
   faults.reordering_delay = dice.between(Duration(1ms), Duration(10s));
   if (dice.chance(0.2)) faults.mtu = dice.between(600, 1500);
   return faults;
+}
+
+/// A host that got into bad hands sends what an honest one would not let pass: another's inner address, or lengths that
+/// do not fit.
+void send_something_ill(World& world, const Plan& plan) {
+  Dice& dice = world.dice;
+  auto [from, to] = plan.pairs[dice.below(plan.pairs.size())];
+  if (dice.chance(0.5)) std::swap(from, to);
+  const Bytes payload(dice.between(16, 200), std::byte{0xff});
+  const bool is_v4 = dice.chance(0.5);
+  PacketBuilder builder{is_v4 ? world[from].inner_v4 : world[from].inner_v6,
+                        is_v4 ? world[to].inner_v4 : world[to].inner_v6};
+  const std::uint64_t kind = dice.below(6);
+  if (kind == 0) builder.source = is_v4 ? *Address::parse("10.77.0.1") : *Address::parse("fd77::1");
+  if (kind == 1) builder.source = is_v4 ? world[to].inner_v4 : world[to].inner_v6;
+  Bytes packet = builder.udp(payload);
+  const auto size = static_cast<std::uint16_t>(packet.size());
+  switch (kind) {
+    case 2:  // longer than it is; IPv6's length and header together exceed 16 bits
+      is_v4 ? store<Be16>(&packet[2], static_cast<std::uint16_t>(size + 16 + dice.below(100)))
+            : store<Be16>(&packet[4], std::uint16_t{0xffd8});
+      break;
+    case 3:  // shorter than its own header
+      is_v4 ? store<Be16>(&packet[2], static_cast<std::uint16_t>(dice.below(20)))
+            : store<Be16>(&packet[4], static_cast<std::uint16_t>(size));
+      break;
+    case 4:
+      packet[0] = std::byte{0x55};
+      break;
+    case 5:
+      packet.resize(dice.below(20));
+      if (packet.empty()) return;
+      break;
+    default:
+      break;
+  }
+  world.send_unchecked(from, to, packet);
+}
+
+/// Somebody sends an initiation that he has heard three hundred times from a place of his own.
+void flood(World& world, const Endpoint& place, HostId victim, Bytes initiation) {
+  const std::uint64_t cookies = world[victim].sent_by_type[3];
+  for (int i = 0; i < 300; ++i) world.inject(place, victim, initiation);
+  const World::Ledger& ledger = world.strangers[place];
+  ASSERT_GT(world[victim].sent_by_type[3], cookies) << "not under load with CULVERT_SEED=" << world.seed();
+  ASSERT_LT(ledger.to_stranger * 10, ledger.from_stranger * 7) << "amplifies with CULVERT_SEED=" << world.seed();
+  world.run_for(2s);
 }
 
 void something_happens(World& world, const Plan& plan) {
@@ -116,6 +166,15 @@ void live(std::uint64_t seed, std::size_t hosts) {
       world.network.send(source, to, 0, bytes, world.clock.time());
     }
     if (dice.chance(0.15)) something_happens(world, plan);
+    if (dice.chance(0.3)) send_something_ill(world, plan);
+    if (step == steps / 2) {
+      const auto initiation = std::ranges::find_if(heard, [&](const auto& one) {
+        return std::get<Bytes>(one)[0] == std::byte{1} && std::get<1>(one) == world[0].v4;
+      });
+      if (initiation != heard.end()) {
+        flood(world, {*Address::parse("198.51.100.7"), 666, 0}, 0, std::get<Bytes>(*initiation));
+      }
+    }
     world.run_for(dice.between(Duration(0), Duration(3s)));
   }
 
@@ -142,7 +201,13 @@ void live(std::uint64_t seed, std::size_t hosts) {
       world[id].engine->set_persistent_keepalive(world[id].peer(world[peer.other]).id, 0s, world.now(id));
     }
   }
-  world.run_for(700s);
+  world.run_for(60s);
+  std::vector<std::uint64_t> sent;
+  for (HostId id = 0; id < hosts; ++id) sent.push_back(world[id].sent_bytes);
+  world.run_for(640s);
+  for (HostId id = 0; id < hosts; ++id) {
+    ASSERT_EQ(world[id].sent_bytes, sent[id]) << "not silent with CULVERT_SEED=" << seed;
+  }
   for (HostId id = 0; id < hosts; ++id) {
     ASSERT_EQ(world[id].engine->peers().index_count(), 0U) << "keys left with CULVERT_SEED=" << seed;
     ASSERT_FALSE(world[id].engine->next_deadline()) << "not at rest with CULVERT_SEED=" << seed;

@@ -62,6 +62,7 @@ HostId World::add_host() {
 
 void World::start_engine(Host& host) {
   host.engine = std::make_unique<Engine>(host.random, host.mtu);
+  host.rules = {};
   host.engine->set_private_key(host.secret.clone());
   host.engine->set_cipher(host.cipher);
   for (const PeerConfig& config : host.peers) apply(host, config);
@@ -131,6 +132,7 @@ std::uint64_t World::send(HostId from, HostId to, std::size_t size) {
   store<Le64>(payload.data(), number);
   for (std::size_t i = 8; i < payload.size(); ++i) payload[i] = static_cast<std::byte>(number * 31 + i * 7);
   sent_frames_.push_back({from, to, builder.udp(payload), false});
+  sender.rules.frame_begins(*sender.engine);
   sender.engine->on_frame(sent_frames_.back().bytes, now(from), sender.out);
   collect(sender);
   return number;
@@ -166,13 +168,17 @@ void World::run_until(Timestamp end) {
     for (Host& host : hosts_) {
       const auto deadline = host.engine->next_deadline();
       if (!deadline || *deadline > clock.time()) continue;
+      host.rules.deadline_begins(*host.engine);
       host.engine->on_deadline(now(host.id), host.out);
       collect(host);
       did_something = true;
       const auto following = host.engine->next_deadline();
       if (following && *following <= clock.time()) fail("an engine is not done with what was due");
     }
-    if (!did_something && clock.time() >= end) return;
+    if (!did_something && clock.time() >= end) {
+      for (const Host& host : hosts_) Rules::check_ages(*host.engine, clock.time(), fail_);
+      return;
+    }
     idle_rounds = clock.time() == last_time ? idle_rounds + 1 : 0;
     last_time = clock.time();
     if (idle_rounds > 100'000) fail("time stands still");
@@ -209,11 +215,15 @@ void World::arrive(const Flight& flight) {
 }
 
 void World::give(Host& host, const Path& path, std::uint8_t traffic_class, Bytes bytes) {
+  host.rules.datagram_begins(*host.engine, path.remote, bytes, archive_, clock.time());
   host.engine->on_datagram(path, traffic_class, bytes, now(host.id), host.frames, host.out);
   collect(host);
 }
 
 void World::collect(Host& host) {
+  host.rules.end(
+      *host.engine, host.out.sent, clock.time(),
+      [this](HostId id) -> const PublicKey& { return hosts_[id].public_key; }, fail_);
   for (SentDatagram& datagram : host.out.take()) {
     const std::size_t type = std::to_integer<std::size_t>(datagram.bytes.at(0));
     ++host.sent_by_type[type];
@@ -222,19 +232,36 @@ void World::collect(Host& host) {
     if (is_data && datagram.bytes.size() == 32) ++host.keepalives_sent;
     if (type == 1) host.initiations.push_back(clock.time());
     if (datagram.bytes.size() > limits::data_overhead + host.mtu && is_data) fail("padded beyond the MTU");
-
-    const Endpoint& to = datagram.path.remote;
-    Endpoint source = to.address.is_v4() ? host.v4 : host.v6;
-    if (host.nat) {
-      if (!to.address.is_v4()) continue;  // this NAT knows IPv4 only
-      source = host.nat->outward(source, clock.time());
-    }
-    if (!host_at(to)) strangers[to].to_stranger += datagram.bytes.size();
-    if (on_wire) on_wire(host, source, datagram);
-    network.send(source, to, datagram.traffic_class, std::move(datagram.bytes), clock.time());
+    put_on_wire(host, std::move(datagram));
   }
   for (const Bytes& frame : host.frames.take()) check_frame(host, frame);
-  while (const auto event = host.engine->poll_event()) ++host.events[event->kind];
+  while (const auto event = host.engine->poll_event()) {
+    ++host.events[event->kind];
+    if (event->kind == EventKind::InitiationSent) host.rules.initiation_sent(event->peer, clock.time(), fail_);
+  }
+}
+
+void World::put_on_wire(Host& host, SentDatagram&& datagram) {
+  archive_.add(datagram.bytes, host.id);
+  const Endpoint& to = datagram.path.remote;
+  Endpoint source = to.address.is_v4() ? host.v4 : host.v6;
+  if (host.nat) {
+    if (!to.address.is_v4()) return;  // this NAT knows IPv4 only
+    source = host.nat->outward(source, clock.time());
+  }
+  if (!host_at(to)) strangers[to].to_stranger += datagram.bytes.size();
+  if (on_wire) on_wire(host, source, datagram);
+  network.send(source, to, datagram.traffic_class, std::move(datagram.bytes), clock.time());
+}
+
+void World::send_unchecked(HostId from, HostId to, ByteView packet) {
+  Host& sender = hosts_[from];
+  const Peer& peer = sender.peer(hosts_[to]);
+  auto* session = const_cast<Session*>(peer.sessions.current());  // NOLINT: that is the ill will
+  if (!session || !peer.path || !session->can_seal(clock.time())) return;
+  SentDatagram datagram{.path = *peer.path, .bytes = Bytes(Session::sealed_size(packet.size(), sender.mtu))};
+  session->seal(packet, datagram.bytes);
+  put_on_wire(sender, std::move(datagram));
 }
 
 void World::check_frame(const Host& host, const Bytes& frame) {

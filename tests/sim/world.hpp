@@ -14,6 +14,7 @@
 #include "culvert/crypto/key_exchange.hpp"
 #include "culvert/engine/engine.hpp"
 #include "sim/network.hpp"
+#include "sim/rules.hpp"
 
 namespace culvert::sim {
 
@@ -52,6 +53,7 @@ struct Host {
   std::unique_ptr<Engine> engine;
   RecordingDatagramSink out;
   RecordingFrameSink frames;
+  Rules rules;
 
   // What happened so far.
   std::map<std::size_t, std::uint64_t> sent_by_type;  ///< by message type
@@ -90,6 +92,9 @@ class World {
   [[nodiscard]] bool was_delivered(std::uint64_t number) const { return sent_frames_.at(number).was_delivered; }
   [[nodiscard]] std::uint64_t frames_sent() const noexcept { return sent_frames_.size(); }
   [[nodiscard]] std::uint64_t frames_delivered() const noexcept { return frames_delivered_; }
+  /// `from`, which means ill, seals `packet` for `to` past its own checks: it must not be delivered. Nothing happens
+  /// without a session.
+  void send_unchecked(HostId from, HostId to, ByteView packet);
   /// An attacker's datagram, with any source address, arrives at once.
   void inject(const Endpoint& source, HostId to, Bytes datagram);
   void at(Timestamp time, std::function<void()> action) { actions_.emplace(time, std::move(action)); }
@@ -98,6 +103,8 @@ class World {
   /// All stand still, as in suspend or on a machine that has no processor time: nothing is done at its time.
   void sleep(Duration duration) { clock.advance_to(clock.time() + duration); }
   [[nodiscard]] Now now(HostId id) { return clock.now(hosts_[id].wall_offset); }
+
+  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
 
   VirtualClock clock;
   Network network;
@@ -128,7 +135,11 @@ class World {
   void give(Host& host, const Path& path, std::uint8_t traffic_class, Bytes bytes);
   Host* host_at(const Endpoint& endpoint);
   [[nodiscard]] std::optional<Timestamp> next_deadline() const;
+  /// On its way from `host` to wherever it is for.
+  void put_on_wire(Host& host, SentDatagram&& datagram);
   [[noreturn]] void fail(const std::string& what) const;
+  const Rules::Fail fail_ = [this](const std::string& what) { fail(what); };
+  Archive archive_;
 
   std::uint64_t seed_;
   std::uint32_t next_place_ = 1;

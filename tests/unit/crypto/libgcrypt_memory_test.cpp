@@ -1,6 +1,4 @@
 // Key schedules of every suite lie in memory that is locked and in no core dump, and are gone with the cipher.
-#include "culvert/crypto/initialize.hpp"
-
 #include <gcrypt.h>
 #include <gtest/gtest.h>
 
@@ -14,12 +12,14 @@
 #include <vector>
 
 #include "culvert/crypto/aead.hpp"
+#include "culvert/crypto/initialize.hpp"
 #include "support/crypto_ready.hpp"
 #include "support/seeded_random.hpp"
 
 namespace culvert {
 namespace {
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // both make mlock do nothing
 // A key is kept turned over here, so that what is looked for is not what is found.
 using HiddenKey = std::array<std::byte, key_size>;
 
@@ -38,9 +38,6 @@ std::size_t occurrences(const HiddenKey& key, const std::byte* begin, const std:
 }
 
 /// Where `key` lies in the writable memory of this process; libraries align it.
-#if defined(__SANITIZE_ADDRESS__)
-__attribute__((no_sanitize("address")))
-#endif
 Found find(const HiddenKey& key) {
   std::stringstream maps;
   maps << std::ifstream("/proc/self/smaps").rdbuf();
@@ -74,7 +71,6 @@ SymmetricKey make_key(HiddenKey& hidden) {
   return key;
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // both make mlock do nothing
 TEST(LibgcryptMemory, keys_of_aes_lie_in_locked_memory_and_go_with_the_cipher) {
   if (!is_usable(CipherSuite::Aes256Gcm)) GTEST_SKIP() << "not on this machine";
   if (!secrets_are_locked()) GTEST_SKIP() << "the system refuses to lock memory";
