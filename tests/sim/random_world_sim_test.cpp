@@ -147,7 +147,10 @@ void live(std::uint64_t seed, std::size_t hosts) {
   Dice& dice = world.dice;
   world.network.faults = random_faults(dice);
 
-  // An eavesdropper plays back what it has heard, from where it came.
+  // An eavesdropper plays back what it has heard, as from where it came or from where it is. What was lost on its way
+  // moves the sender to there until that speaks again; who does so to both ends has them apart for good, which no
+  // WireGuard can help.
+  const Endpoint eavesdropper{*Address::parse("198.51.100.8"), 4444, 0};
   std::vector<std::tuple<Endpoint, Endpoint, Bytes>> heard;
   world.on_wire = [&](const Host&, const Endpoint& source, const SentDatagram& datagram) {
     if (heard.size() < 500) heard.emplace_back(source, datagram.path.remote, datagram.bytes);
@@ -163,7 +166,8 @@ void live(std::uint64_t seed, std::size_t hosts) {
     }
     if (!heard.empty() && dice.chance(0.3)) {
       const auto& [source, to, bytes] = heard[dice.below(heard.size())];
-      world.network.send(source, to, 0, bytes, world.clock.time());
+      const bool is_disguised = to != world[0].v4 || dice.chance(0.5);
+      world.network.send(is_disguised ? source : eavesdropper, to, 0, bytes, world.clock.time());
     }
     if (dice.chance(0.15)) something_happens(world, plan);
     if (dice.chance(0.3)) send_something_ill(world, plan);

@@ -52,7 +52,13 @@ Rules::State Rules::state_of(const Peer& peer) {
 
 void Rules::remember(const Engine& engine) {
   before_.assign(engine.peers().slot_count(), {});
-  engine.peers().for_each([this](const Peer& peer) { before_[peer.id.value()] = state_of(peer); });
+  births_.clear();
+  engine.peers().for_each([this](const Peer& peer) {
+    before_[peer.id.value()] = state_of(peer);
+    for (const Session* session : {peer.sessions.current(), peer.sessions.previous(), peer.sessions.next()}) {
+      if (session) births_.emplace(session->local_index().value(), session->birth());
+    }
+  });
 }
 
 void Rules::frame_begins(const Engine& engine) {
@@ -74,6 +80,11 @@ void Rules::datagram_begins(const Engine& engine, const Endpoint& source, ByteVi
            : is_of_type(datagram, cookie_type) ? Cause::Cookie
            : is_data(datagram)                 ? Cause::Data
                                                : Cause::Nonsense;
+  birth_.reset();
+  if (cause_ == Cause::Data) {
+    const auto session = births_.find(receiver_of(datagram).value());
+    if (session != births_.end()) birth_ = session->second;
+  }
   if (cause_ != Cause::Handshake) return;
   handshakes_came_.push_back(now);
   while (now - handshakes_came_.front() > 2s) handshakes_came_.pop_front();
@@ -87,6 +98,10 @@ void Rules::end(const Engine& engine, const std::vector<SentDatagram>& sent, Tim
   engine.peers().for_each([&](const Peer& peer) {
     const State& before = before_[peer.id.value()];
     check_place(peer, before, key_of, fail);
+    const bool is_counted = peer.received_bytes != before.received_bytes;
+    if (cause_ == Cause::Data && is_counted && (!birth_ || now - *birth_ >= 180s)) {
+      fail("W-07: data was taken under keys of three minutes");
+    }
     check_renewal(peer, before, sent, now, fail);
   });
   check_handshake(sent, now, fail);

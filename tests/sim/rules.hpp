@@ -77,8 +77,10 @@ class Rules {
                      const Fail& fail) const;
   void check_handshake(const std::vector<SentDatagram>& sent, Timestamp now, const Fail& fail);
 
-  std::vector<State> before_;  ///< by slot
+  std::vector<State> before_;                            ///< by slot
+  std::unordered_map<std::uint32_t, Timestamp> births_;  ///< of all sessions, by local index
   Cause cause_ = Cause::Nonsense;
+  std::optional<Timestamp> birth_;  ///< of the session that the datagram names
   Endpoint source_;
   std::optional<Origin> origin_;
   std::map<std::size_t, std::uint64_t> answered_;  ///< by host: the last of its initiations

@@ -81,7 +81,7 @@ class Engine {
   /// What the last on_frame() has to say to the sender of the frame: an ICMP error for the device, or nothing. Valid
   /// until the next call; told once.
   [[nodiscard]] ByteSpan take_answer() noexcept { return std::exchange(answer_, {}); }
-  /// Counts a packet that died outsides a packet that died outside, so that one table has all of them.
+  /// Counts a packet that died outside, so that one table has all of them.
   void count_drop(DropReason reason, std::uint64_t packets = 1) noexcept { drops_.count(reason, packets); }
 
   // Benchmarks through the tunnel. What is asked and answered leaves with the next on_deadline(), which is due at once.
