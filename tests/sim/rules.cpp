@@ -42,7 +42,7 @@ Rules::State Rules::state_of(const Peer& peer) {
   State state;
   if (peer.path) state.place = peer.path->remote;
   if (const Session* current = peer.sessions.current()) {
-    state.current = Use{current->remote_index(), current->birth(), current->is_initiator(),
+    state.current = Use{current->local_index(), current->remote_index(), current->birth(), current->is_initiator(),
                         current->sending_counter() >= limits::rekey_after_messages};
   }
   state.last_handshake_sent = peer.last_handshake_sent;
@@ -84,6 +84,7 @@ void Rules::datagram_begins(const Engine& engine, const Endpoint& source, ByteVi
   if (cause_ == Cause::Data) {
     const auto session = births_.find(receiver_of(datagram).value());
     if (session != births_.end()) birth_ = session->second;
+    if (origin_) heard_.insert(receiver_of(datagram).value());
   }
   if (cause_ != Cause::Handshake) return;
   handshakes_came_.push_back(now);
@@ -110,19 +111,18 @@ void Rules::end(const Engine& engine, const std::vector<SentDatagram>& sent, Tim
 /// W-05 and W-07.
 void Rules::check_data(const Engine& engine, const SentDatagram& sent, Timestamp now, const Fail& fail) const {
   const SessionIndex receiver = receiver_of(sent.bytes);
-  std::optional<Timestamp> birth;
+  std::optional<Use> use;
   engine.peers().for_each([&](const Peer& peer) {
     const State& before = before_[peer.id.value()];
-    if (const Session* next = peer.sessions.next(); next && next->remote_index() == receiver) {
-      fail("W-05: a responder sent data before it had any from the initiator");
-    }
-    if (before.current && before.current->remote == receiver) birth = before.current->birth;
-    if (const Session* current = peer.sessions.current(); current && current->remote_index() == receiver) {
-      birth = current->birth();
-    }
+    if (before.current && before.current->remote == receiver) use = before.current;
+    const State after = state_of(peer);
+    if (after.current && after.current->remote == receiver) use = after.current;
   });
-  if (!birth) return fail("W-05: data was sent under keys that are not the present ones");
-  if (now - *birth >= 180s) fail("W-07: data was sent under keys of three minutes");
+  if (!use) return fail("W-05: data was sent under keys that are not the present ones");
+  if (!use->is_initiator && !heard_.contains(use->local.value())) {
+    fail("W-05: a responder sent data before it had any from the initiator");
+  }
+  if (now - use->birth >= 180s) fail("W-07: data was sent under keys of three minutes");
 }
 
 /// W-07, W-13 and W-21: what does not come from the peer itself moves nothing and counts for nothing.

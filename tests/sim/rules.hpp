@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "culvert/engine/engine.hpp"
@@ -56,6 +57,7 @@ class Rules {
  private:
   enum class Cause { Frame, Deadline, Handshake, Cookie, Data, Nonsense };
   struct Use {
+    SessionIndex local;
     SessionIndex remote;
     Timestamp birth;
     bool is_initiator;
@@ -84,6 +86,7 @@ class Rules {
   Endpoint source_;
   std::optional<Origin> origin_;
   std::map<std::size_t, std::uint64_t> answered_;  ///< by host: the last of its initiations
+  std::unordered_set<std::uint32_t> heard_;        ///< sessions that authentic data named
   std::deque<Timestamp> handshakes_came_;          ///< in the last two seconds
   std::map<std::uint32_t, Timestamp> initiated_;   ///< by slot
 };
