@@ -108,8 +108,9 @@ ByteSpan Engine::accept(const Session& opener, const MessageData& message, const
   const bool is_expected = session->expects(message.suite);
   if (!opened || !is_expected) {
     const DropReason reason = is_expected ? opened.error() : DropReason::CipherMismatch;
-    if (reason == DropReason::CipherMismatch && session->is_first_mismatch()) {
-      events_.push({EventKind::CipherMismatch, peer->id});
+    // Anybody can make such a message: it is believed where nothing speaks against it.
+    if (reason == DropReason::CipherMismatch && !session->has_opened()) {
+      events_.push_once({EventKind::CipherMismatch, peer->id});
     }
     return drop(reason);
   }

@@ -214,7 +214,8 @@ void Tunnel::on_event(const Event& event) {
     case EventKind::CipherMismatch:
       if (state.mismatch_log.allow(read_clocks().time)) {
         spdlog::warn(
-            "peer {}: sends data under another cipher than {}, which is dropped: set the same Cipher at both ends",
+            "peer {}: data under another cipher than {} comes from it, or from somebody who disturbs, and is dropped: "
+            "set the same Cipher at both ends",
             device_.labels.of(peer->public_key()), to_string(device_.engine()->cipher()));
       }
       return;

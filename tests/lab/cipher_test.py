@@ -81,7 +81,7 @@ class Ciphers(Scenario):
             self.assertEqual(0, ping(self.host_b, "10.9.0.1", count=3).received)
         for site, own in ((self.a, left), (self.b, right)):
             wait_until(lambda site=site: self.shown(site)["drops"].get("cipher_mismatch", 0) > 0, 20, f"{site.name} to count mismatches")
-            sentence = f"sends data under another cipher than {own}"
+            sentence = f"data under another cipher than {own}"
             wait_until(lambda site=site: sentence in site.process.output, 30, f"{site.name} to say so")
             self.assertEqual(1, site.process.output.count(sentence), "once a minute is enough")
 

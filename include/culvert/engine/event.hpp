@@ -21,7 +21,7 @@ enum class EventKind {
   LoopBlocked,          ///< our own probe came back: frames from and to the peer are dropped
   LoopEnded,            ///< they are not any more
   RouteWanted,          ///< to be told by Engine::set_route_mtu() what the route to the peer carries
-  CipherMismatch,       ///< a message under the present session is of another suite; once a session, perhaps forged
+  CipherMismatch,       ///< a message under a session that has opened none is of another suite; perhaps forged
   BenchAsked,           ///< for a benchmark: Engine::take_bench_request()
   BenchAnswered,        ///< Engine::take_bench_answer()
 };
@@ -38,6 +38,10 @@ class EventQueue {
   void push(const Event& event) noexcept {
     if (count_ == events_.size()) (void)poll();
     events_[(first_ + count_++) % events_.size()] = event;
+  }
+  /// Unless that is the newest already: for what anybody can bring about, which must not push out other events.
+  void push_once(const Event& event) noexcept {
+    if (count_ == 0 || events_[(first_ + count_ - 1) % events_.size()] != event) push(event);
   }
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   std::optional<Event> poll() noexcept {

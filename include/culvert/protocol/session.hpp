@@ -86,15 +86,18 @@ class Session {
   /// the result.
   [[nodiscard]] Verdict<ByteSpan> decrypt(const MessageData& message, Timestamp now) noexcept;
   /// Whether the counter of a message that decrypt() opened is new; it is not any more.
-  [[nodiscard]] bool accepts(std::uint64_t counter) noexcept { return window_.accept(counter); }
+  [[nodiscard]] bool accepts(std::uint64_t counter) noexcept {
+    const bool is_new = window_.accept(counter);
+    has_opened_ |= is_new;
+    return is_new;
+  }
+  /// Whether there was one: both ends have the same keys and suites.
+  [[nodiscard]] bool has_opened() const noexcept { return has_opened_; }
 
   /// Opens in place: suite, age and counter limit, then the tag, then the replay window, in that order; a failure
   /// changes nothing here (W-21). The result lies in message.sealed and still has its padding. DropReasons:
   /// CipherMismatch, SessionExpired, CounterExhausted, DataAuthentication, Replay.
   [[nodiscard]] Verdict<ByteSpan> open(const MessageData& message, Timestamp now) noexcept;
-
-  /// True the first time only: a message of another suite is news once a session, whoever sent it.
-  [[nodiscard]] bool is_first_mismatch() noexcept { return !std::exchange(has_mismatch_, true); }
 
   /// For tests of the limits.
   void set_sending_counter(std::uint64_t counter) noexcept { sending_counter_ = counter; }
@@ -122,7 +125,7 @@ class Session {
   bool is_initiator_;
   bool has_offered_ = false;
   bool sent_last_minute_handshake_ = false;
-  bool has_mismatch_ = false;
+  bool has_opened_ = false;
   std::uint64_t sending_counter_ = 0;
   ReplayWindow window_;
 };

@@ -718,25 +718,47 @@ TEST_F(EngineTest, a_change_without_a_cipher_keeps_it) {
   EXPECT_EQ(pair_.a.engine.cipher(), CipherSuite::None);
 }
 
-TEST_F(EngineTest, counts_messages_of_another_suite_and_tells_once_a_session) {
+/// A data message of `type` that names the session of `session` and is made without its keys.
+Bytes forged_data(const Session& session, std::uint32_t type) {
+  Bytes datagram(64);
+  store<Le32>(datagram.data(), type);
+  store<Le32>(&datagram[4], session.local_index().value());
+  return datagram;
+}
+
+TEST_F(EngineTest, data_of_any_suite_without_its_keys_changes_nothing_and_accuses_nobody) {
   pair_.handshake();
+  pair_.settle();
   while (pair_.b.engine.poll_event()) {
   }
-  const std::uint64_t received = pair_.peer_at_b().received_bytes;
-  for (int i = 0; i < 3; ++i) {
-    pair_.send(pair_.a, pair_.b);
-    Bytes datagram = pair_.a.out.take().at(0).bytes;
-    datagram[0] = std::byte{0xc1};
-    pair_.b.receive(*Endpoint::parse("203.0.113.9:9"), datagram, pair_.now);
+  const EngineSnapshot before(pair_.b.engine);
+  for (const std::uint32_t type : {4U, 0xc1U, 0xc2U}) {
+    for (int i = 0; i < 3; ++i) {
+      const Bytes datagram = forged_data(*pair_.peer_at_b().sessions.current(), type);
+      pair_.b.receive(*Endpoint::parse("203.0.113.9:9"), datagram, pair_.now);
+      EXPECT_TRUE(EngineSnapshot(pair_.b.engine) == before) << type;
+    }
   }
-  EXPECT_EQ(pair_.b.dropped(DropReason::CipherMismatch), 3U);
-  EXPECT_EQ(pair_.peer_at_b().received_bytes, received);
-  EXPECT_EQ(pair_.peer_at_b().path->remote, pair_.a.endpoint) << "nothing authentic came from elsewhere";
+  EXPECT_EQ(pair_.b.dropped(DropReason::CipherMismatch) + pair_.b.dropped(DropReason::DataAuthentication), 9U);
   EXPECT_TRUE(pair_.b.frames.take().empty());
+  EXPECT_FALSE(pair_.b.engine.has_events());
+}
+
+TEST_F(EngineTest, data_of_another_suite_is_told_of_while_a_session_has_opened_nothing) {
+  pair_.send(pair_.a, pair_.b);
+  pair_.deliver(pair_.a, pair_.b);
+  while (pair_.b.engine.poll_event()) {
+  }
+  const EngineSnapshot before(pair_.b.engine);
+  for (int i = 0; i < 3; ++i) {
+    pair_.b.receive(pair_.a.endpoint, forged_data(*pair_.peer_at_b().sessions.next(), 0xc1), pair_.now);
+  }
+  EXPECT_TRUE(EngineSnapshot(pair_.b.engine) == before);
+  EXPECT_EQ(pair_.b.dropped(DropReason::CipherMismatch), 3U);
   const auto event = pair_.b.engine.poll_event();
   ASSERT_TRUE(event);
   EXPECT_EQ(event->kind, EventKind::CipherMismatch);
-  EXPECT_FALSE(pair_.b.engine.poll_event());
+  EXPECT_FALSE(pair_.b.engine.poll_event()) << "what anybody can make must not push out other events";
 }
 
 }  // namespace

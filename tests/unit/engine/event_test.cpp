@@ -27,5 +27,15 @@ TEST(EventQueue, forgets_the_oldest_when_full) {
   EXPECT_FALSE(events.poll());
 }
 
+TEST(EventQueue, takes_the_same_twice_in_a_row_for_one_when_asked) {
+  EventQueue events;
+  events.push_once(numbered(1));
+  events.push_once(numbered(1));
+  events.push_once(numbered(2));
+  events.push_once(numbered(1));
+  for (const std::uint32_t number : {1U, 2U, 1U}) EXPECT_EQ(events.poll(), numbered(number));
+  EXPECT_FALSE(events.poll());
+}
+
 }  // namespace
 }  // namespace culvert

@@ -398,10 +398,12 @@ TEST_F(SecondSuite, does_not_exist_in_a_session_without_its_keys) {
   EXPECT_EQ(refusal(plain, seal(theirs_)), DropReason::CipherMismatch);
 }
 
-TEST_F(SessionTest, a_mismatch_is_news_once) {
-  EXPECT_TRUE(ours_.is_first_mismatch());
-  EXPECT_FALSE(ours_.is_first_mismatch());
-  EXPECT_TRUE(theirs_.is_first_mismatch());
+TEST_F(SessionTest, knows_whether_it_has_opened_anything) {
+  EXPECT_FALSE(theirs_.has_opened());
+  EXPECT_TRUE(theirs_.accepts(7));
+  EXPECT_TRUE(theirs_.has_opened());
+  EXPECT_FALSE(ours_.accepts(limits::reject_after_messages));
+  EXPECT_FALSE(ours_.has_opened());
 }
 
 }  // namespace
