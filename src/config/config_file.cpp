@@ -7,6 +7,7 @@
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "culvert/base/printable.hpp"
 #include "culvert/crypto/key_exchange.hpp"
@@ -53,10 +54,16 @@ class Parser {
 
  private:
   enum class Section : std::uint8_t { None, Interface, Peer };
+  /// What it means when a key stands in a section again.
+  enum class Again : std::uint8_t {
+    Refused,
+    LastCounts,  ///< as for wg(8) and wg-quick(8)
+    Adds,
+  };
   struct Key {
     std::string_view name;
     Section section;
-    bool may_repeat;
+    Again again;
     void (Parser::*read)(const IniText& value);
   };
   static const std::array<Key, 31> keys;
@@ -65,12 +72,13 @@ class Parser {
     finish_peer();
     seen_ = 0;
     if (equal_ignoring_case(name.text, "Interface")) {
-      if (interface_.line != 0) {
-        throw IniError(name,
-                       "[Interface] may stand only once; the first is in line " + std::to_string(interface_.line));
-      }
       section_ = Section::Interface;
-      interface_ = name;
+      if (interface_.line == 0) {
+        interface_ = name;
+      } else {
+        seen_ = seen_in_interface_;
+        warnings_.emplace_back(name, "[Interface] stands in line " + std::to_string(interface_.line) + " already");
+      }
     } else if (equal_ignoring_case(name.text, "Peer")) {
       section_ = Section::Peer;
       config_.peers.emplace_back().line = name.line;
@@ -92,10 +100,30 @@ class Parser {
                      key_name + (section_ == Section::Peer ? " belongs into [Interface]" : " belongs into [Peer]"));
     }
     const std::uint32_t mask = 1U << (key - keys.begin());
-    if ((seen_ & mask) != 0 && !key->may_repeat) throw IniError(name, key_name + " may stand only once in a section");
+    if (entry.value.text.empty() && key->name != "AllowedIPs") {
+      // What generators of files leave empty when it is not wanted, as wg-quick(8) lets them.
+      if (section_ == Section::Interface && is_read_by_wg_quick_alone(key->name)) {
+        if (key->name == "MTU") config_.mtu.reset();
+        if (key->name == "Table") config_.table = {};
+        return;
+      }
+      throw IniError(entry.value, key_name + " has no value");
+    }
+    if ((seen_ & mask) != 0 && key->again == Again::Refused) {
+      throw IniError(name, key_name + " may stand only once in a section");
+    }
+    if ((seen_ & mask) != 0 && key->again == Again::LastCounts) {
+      warnings_.emplace_back(name, key_name + " stands here again: this one counts");
+    }
     seen_ |= mask;
-    if (entry.value.text.empty() && key->name != "AllowedIPs") throw IniError(entry.value, key_name + " has no value");
+    if (section_ == Section::Interface) seen_in_interface_ = seen_;
     (this->*key->read)(entry.value);
+  }
+
+  static bool is_read_by_wg_quick_alone(std::string_view key) {
+    static constexpr std::array<std::string_view, 8> names{"Address", "DNS",    "MTU",     "Table",
+                                                           "PreUp",   "PostUp", "PreDown", "PostDown"};
+    return std::ranges::find(names, key) != names.end();
   }
 
   /// A key that was broken over two lines looks like an unknown name; only what cannot be part of one is repeated.
@@ -108,6 +136,29 @@ class Parser {
     if (section_ != Section::Peer) return;
     if (!has_public_key_) throw IniError(peer_header_, "this peer has no PublicKey");
     has_public_key_ = false;
+    if (const auto known = std::exchange(known_peer_, std::nullopt)) merge_into(*known);
+  }
+
+  /// The last section of a peer says what it has to say, and which prefixes are its: as the kernel takes what wg(8)
+  /// makes of the file.
+  void merge_into(std::size_t known) {
+    PeerConfig said = std::move(config_.peers.back());
+    config_.peers.pop_back();
+    PeerConfig& peer = config_.peers[known];
+    if (has_seen("PresharedKey")) peer.preshared_key = std::move(said.preshared_key);
+    if (said.endpoint) peer.endpoint = std::move(said.endpoint);
+    if (has_seen("PersistentKeepalive")) peer.persistent_keepalive = said.persistent_keepalive;
+    if (has_seen("Name")) peer.name = std::move(said.name);
+    if (has_seen("AllowBench")) peer.bench_rate = said.bench_rate;
+    peer.allowed_ips = std::move(said.allowed_ips);
+    const PeerId id(static_cast<std::uint32_t>(known));
+    prefix_owners_.remove_all(id);
+    for (const Prefix& prefix : peer.allowed_ips) prefix_owners_.insert(prefix, id);
+  }
+
+  [[nodiscard]] bool has_seen(std::string_view name) const {
+    const auto key = std::ranges::find(keys, name, &Key::name);
+    return (seen_ & (1U << (key - keys.begin()))) != 0;
   }
 
   void finish() {
@@ -138,7 +189,7 @@ class Parser {
     }
     if (has_private_key_) {
       const auto own = public_keys_.find(public_key_of(config_.private_key));
-      if (own != public_keys_.end()) throw IniError(own->second, "PublicKey is this interface's own");
+      if (own != public_keys_.end()) throw IniError(own->second.where, "PublicKey is this interface's own");
     }
     if (!warnings_.empty()) leave_prefixes_to_their_last_peer();
   }
@@ -164,8 +215,10 @@ class Parser {
     std::map<Prefix, PeerId> owners;
     prefix_owners_.for_each([&](const Prefix& prefix, PeerId owner) { owners.emplace(prefix, owner); });
     for (std::uint32_t id = 0; id < config_.peers.size(); ++id) {
-      std::erase_if(config_.peers[id].allowed_ips,
-                    [&](const Prefix& prefix) { return owners.at(prefix) != PeerId(id); });
+      std::erase_if(config_.peers[id].allowed_ips, [&](const Prefix& prefix) {
+        const auto owner = owners.find(prefix);
+        return owner == owners.end() || owner->second != PeerId(id);
+      });
     }
   }
 
@@ -255,10 +308,11 @@ class Parser {
   void read_post_down(const IniText& value) { config_.post_down.emplace_back(value.text); }
 
   void read_save_config(const IniText& value) {
-    if (value.text != "true" && value.text != "false") {
+    const bool is_true = equal_ignoring_case(value.text, "true");
+    if (!is_true && !equal_ignoring_case(value.text, "false")) {
       throw IniError(value, shown(value.text) + " is not a choice: expected \"true\" or \"false\"");
     }
-    config_.save_config = value.text == "true";
+    config_.save_config = is_true;
   }
 
   void read_namespace(const IniText& value) {
@@ -353,10 +407,12 @@ class Parser {
       throw IniError(value, "PublicKey is not a key: expected 44 characters of base64");
     }
     peer().public_key = PublicKey(bytes);
-    const auto [other, is_new] = public_keys_.emplace(peer().public_key, value);
+    const auto [known, is_new] = public_keys_.emplace(peer().public_key, KnownPeer{value, config_.peers.size() - 1});
     if (!is_new) {
-      throw IniError(value,
-                     "a peer with this PublicKey stands in line " + std::to_string(other->second.line) + " already");
+      warnings_.emplace_back(value, "a peer with this PublicKey stands in line " +
+                                        std::to_string(known->second.where.line) +
+                                        " already: what stands here is added to it, and AllowedIPs replace its");
+      known_peer_ = known->second.index;
     }
     has_public_key_ = true;
   }
@@ -418,7 +474,8 @@ class Parser {
   Config config_;
   Section section_ = Section::None;
   std::uint32_t seen_ = 0;  ///< one bit per entry of `keys`, in the current section
-  IniText interface_;       ///< its header; line 0 before it
+  std::uint32_t seen_in_interface_ = 0;
+  IniText interface_;  ///< its header; line 0 before it
   IniText peer_header_;
   IniText mtu_;
   IniText table_;
@@ -428,44 +485,49 @@ class Parser {
   IniText bridge_;      ///< either of Bridge and BridgePort
   bool has_private_key_ = false;
   bool has_public_key_ = false;  ///< the current peer
-  std::unordered_map<PublicKey, IniText> public_keys_;
+  struct KnownPeer {
+    IniText where;
+    std::size_t index;
+  };
+  std::unordered_map<PublicKey, KnownPeer> public_keys_;
+  std::optional<std::size_t> known_peer_;  ///< that the current section is about, too
   std::unordered_set<Address> own_addresses_;
   PrefixTable prefix_owners_;
   std::vector<IniError> warnings_;
 };
 
 const std::array<Parser::Key, 31> Parser::keys{{
-    {"PrivateKey", Section::Interface, false, &Parser::read_private_key},
-    {"ListenPort", Section::Interface, false, &Parser::read_listen_port},
-    {"FwMark", Section::Interface, false, &Parser::read_firewall_mark},
-    {"Address", Section::Interface, true, &Parser::read_addresses},
-    {"DNS", Section::Interface, true, &Parser::read_dns},
-    {"MTU", Section::Interface, false, &Parser::read_mtu},
-    {"Table", Section::Interface, false, &Parser::read_table},
-    {"PreUp", Section::Interface, true, &Parser::read_pre_up},
-    {"PostUp", Section::Interface, true, &Parser::read_post_up},
-    {"PreDown", Section::Interface, true, &Parser::read_pre_down},
-    {"PostDown", Section::Interface, true, &Parser::read_post_down},
-    {"SaveConfig", Section::Interface, false, &Parser::read_save_config},
-    {"Namespace", Section::Interface, false, &Parser::read_namespace},
-    {"SocketNamespace", Section::Interface, false, &Parser::read_socket_namespace},
-    {"Mode", Section::Interface, false, &Parser::read_mode},
-    {"Bridge", Section::Interface, false, &Parser::read_bridge},
-    {"BridgePort", Section::Interface, false, &Parser::read_bridge_port},
-    {"Relay", Section::Interface, false, &Parser::read_relay},
-    {"LinkLocalFrames", Section::Interface, false, &Parser::read_link_local_frames},
-    {"Cipher", Section::Interface, false, &Parser::read_cipher},
-    {"Insecure", Section::Interface, false, &Parser::read_insecure},
-    {"Offloads", Section::Interface, false, &Parser::read_offloads},
-    {"BusyPoll", Section::Interface, false, &Parser::read_busy_poll},
-    {"Queues", Section::Interface, false, &Parser::read_queues},
-    {"PublicKey", Section::Peer, false, &Parser::read_public_key},
-    {"PresharedKey", Section::Peer, false, &Parser::read_preshared_key},
-    {"AllowedIPs", Section::Peer, true, &Parser::read_allowed_ips},
-    {"Endpoint", Section::Peer, false, &Parser::read_endpoint},
-    {"PersistentKeepalive", Section::Peer, false, &Parser::read_persistent_keepalive},
-    {"Name", Section::Peer, false, &Parser::read_name},
-    {"AllowBench", Section::Peer, false, &Parser::read_allow_bench},
+    {"PrivateKey", Section::Interface, Again::LastCounts, &Parser::read_private_key},
+    {"ListenPort", Section::Interface, Again::LastCounts, &Parser::read_listen_port},
+    {"FwMark", Section::Interface, Again::LastCounts, &Parser::read_firewall_mark},
+    {"Address", Section::Interface, Again::Adds, &Parser::read_addresses},
+    {"DNS", Section::Interface, Again::Adds, &Parser::read_dns},
+    {"MTU", Section::Interface, Again::LastCounts, &Parser::read_mtu},
+    {"Table", Section::Interface, Again::LastCounts, &Parser::read_table},
+    {"PreUp", Section::Interface, Again::Adds, &Parser::read_pre_up},
+    {"PostUp", Section::Interface, Again::Adds, &Parser::read_post_up},
+    {"PreDown", Section::Interface, Again::Adds, &Parser::read_pre_down},
+    {"PostDown", Section::Interface, Again::Adds, &Parser::read_post_down},
+    {"SaveConfig", Section::Interface, Again::LastCounts, &Parser::read_save_config},
+    {"Namespace", Section::Interface, Again::Refused, &Parser::read_namespace},
+    {"SocketNamespace", Section::Interface, Again::Refused, &Parser::read_socket_namespace},
+    {"Mode", Section::Interface, Again::Refused, &Parser::read_mode},
+    {"Bridge", Section::Interface, Again::Refused, &Parser::read_bridge},
+    {"BridgePort", Section::Interface, Again::Refused, &Parser::read_bridge_port},
+    {"Relay", Section::Interface, Again::Refused, &Parser::read_relay},
+    {"LinkLocalFrames", Section::Interface, Again::Refused, &Parser::read_link_local_frames},
+    {"Cipher", Section::Interface, Again::Refused, &Parser::read_cipher},
+    {"Insecure", Section::Interface, Again::Refused, &Parser::read_insecure},
+    {"Offloads", Section::Interface, Again::Refused, &Parser::read_offloads},
+    {"BusyPoll", Section::Interface, Again::Refused, &Parser::read_busy_poll},
+    {"Queues", Section::Interface, Again::Refused, &Parser::read_queues},
+    {"PublicKey", Section::Peer, Again::Refused, &Parser::read_public_key},
+    {"PresharedKey", Section::Peer, Again::LastCounts, &Parser::read_preshared_key},
+    {"AllowedIPs", Section::Peer, Again::Adds, &Parser::read_allowed_ips},
+    {"Endpoint", Section::Peer, Again::LastCounts, &Parser::read_endpoint},
+    {"PersistentKeepalive", Section::Peer, Again::LastCounts, &Parser::read_persistent_keepalive},
+    {"Name", Section::Peer, Again::Refused, &Parser::read_name},
+    {"AllowBench", Section::Peer, Again::Refused, &Parser::read_allow_bench},
 }};
 
 std::string with_position(std::string_view path, unsigned line, unsigned column, std::string_view message) {

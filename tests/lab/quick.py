@@ -78,9 +78,9 @@ def system_state(*hosts):
     return parts
 
 
-def by_wg_quick(site, while_up):
-    """What `while_up` returns with the site's file put in force by wg-quick and wireguard-go."""
-    site.write_config()
+def by_wg_quick(site, while_up, text=None):
+    """What `while_up` returns with the site's file, or `text`, put in force by wg-quick and wireguard-go."""
+    site.write_config(text)
     wg_quick = ["env", "WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-go", "LOG_LEVEL=silent", "wg-quick"]
     site.runs_in.run(*wg_quick, "up", site.config_path)
     try:

@@ -12,7 +12,7 @@ import stat
 
 from lab import run, wait_until
 from probes import answers
-from quick import Quick
+from quick import Quick, by_wg_quick
 from scenario import Scenario, main
 from sites import Culvert, Keys, Peer, introduce
 
@@ -26,6 +26,43 @@ class Files(Scenario):
         introduce(self.a, self.b, right_at="10.0.0.2", left_keepalive=25)
         self.b.start()
         self.lab.closing.callback(lambda: self.a.journal.exists() and self.a.down())
+
+    # - what wg-quick takes
+
+    def in_force(self):
+        """What a file has brought about, but for what wireguard-go and wg-quick have of their own: a link-local address, a mark."""
+        device, *peers = [line.split("\t") for line in self.a.wg("show", "site-a", "dump").splitlines()]
+        peers = sorted([*peer[:3], sorted(peer[3].split(",")), peer[7]] for peer in peers)
+        addresses = [line.split()[3] for line in self.host_a.ip("-o", "address", "show", "dev", "site-a").splitlines()]
+        routes = [" ".join(line.split()) for family in ("-4", "-6") for line in self.host_a.ip(family, "route", "show", "dev", "site-a").splitlines()]
+        keep = lambda lines: sorted(line for line in lines if not line.startswith("fe80"))  # noqa: E731
+        return device[:3], peers, keep(addresses), keep(routes), self.host_a.ip("link", "show", "site-a").split(" mtu ")[1].split()[0]
+
+    def test_files_as_generators_and_careless_people_write_them_do_what_they_do_with_wg_quick(self):
+        key, peer, psk, other = self.a.keys.private, self.b.keys.public, Keys.generate().private, Keys.generate().public
+        head = f"[Interface]\nPrivateKey = {key}\nListenPort = 51820\nAddress = 10.9.0.1/24\nMTU = 1300\n"
+        tail = f"[Peer]\nPublicKey = {peer}\nAllowedIPs = 10.9.0.2/32\nEndpoint = 10.0.0.2:51820\n"
+        files = {
+            "keys left empty": head + "PreUp = \nPostUp =\nPreDown =\nPostDown =\nDNS =\nTable =\nMTU =\n" + tail,
+            "true in capitals": head + "SaveConfig = False\n" + tail,
+            "a key twice": head + "MTU = 1310\nListenPort = 51821\n" + tail + "PersistentKeepalive = 5\nPersistentKeepalive = 7\n",
+            "the interface twice": head + tail + "[Interface]\nAddress = 10.9.1.1/24\nListenPort = 51822\n",
+            "a peer twice": head + tail + f"PresharedKey = {psk}\n[Peer]\nPublicKey = {other}\nAllowedIPs = 10.9.0.5/32\n"
+                            f"[Peer]\nPublicKey = {peer}\nAllowedIPs = 10.9.0.9/32, 10.9.0.5/32\nPersistentKeepalive = 9\n",
+            "keys in small letters, no blanks": (head + tail).replace(" = ", "=").replace("PublicKey", "publickey").replace("MTU", "mtu"),
+            "lines of Windows": (head + tail).replace("\n", "\r\n"),
+            "comments and several lists": head + "Address = fd09::1/64, 10.9.2.1/32 # two\n# nothing\n\n" + tail + "AllowedIPs=10.8.0.0/16,fd08::/64\n",
+        }
+        for what, text in files.items():
+            with self.subTest(what):
+                # wg-quick keeps the carriage return in what it reads itself.
+                theirs = by_wg_quick(self.a, self.in_force, text.replace("\r", ""))
+                self.a.write_config(text)
+                self.a.call("up")
+                try:
+                    self.assertEqual(theirs, self.in_force())
+                finally:
+                    self.assertEqual(0, self.a.down().returncode)
 
     # - strip
 

@@ -113,10 +113,11 @@ class ConfigError : public std::runtime_error {
 };
 
 /// Parses `text`, taken from `path`. Lines and columns count from 1, columns in bytes. Throws ConfigError for: an
-/// unknown section or key, a key given twice that may stand once, a bad value, a missing public key, a missing private
-/// key unless there are hooks that may set it, Cipher = none without Insecure = yes, two peers of one key, our own key
-/// as a peer's, one address twice, a text above config_size_max. A prefix in the AllowedIPs of two peers belongs to the
-/// last one, with a warning. Section and key names are case- insensitive and '#' starts a comment, as in wg(8). Pure.
+/// unknown section or key, a key of culvert's own or a PublicKey given twice in a section, a bad value, a missing public key, a missing private
+/// key unless there are hooks that may set it, Cipher = none without Insecure = yes, our own key as a
+/// peer's, one address twice, a text above config_size_max. As with wg(8) and wg-quick(8), but with a warning: a prefix
+/// in the AllowedIPs of two peers belongs to the last one, of a stock key given twice the last counts, and sections of
+/// one peer or of the interface are taken together. What only wg-quick(8) reads may be empty. Section and key names are case- insensitive and '#' starts a comment, as in wg(8). Pure.
 [[nodiscard]] Config parse_config(std::string_view text, std::string_view path);
 
 /// Reads and parses a file, which may be a pipe. The text is kept in memory that is locked if possible and wiped
