@@ -46,7 +46,7 @@ namespace asio = boost::asio;
 
 /// /run is memory.
 constexpr std::size_t log_size_max = 4 << 20;
-constexpr auto rules_pause = std::chrono::milliseconds(300);
+constexpr auto policy_pause = std::chrono::milliseconds(300);
 
 /// Runs `io` on this thread while another does `work`, which may take as long as the user's hooks do.
 void run_beside(asio::io_context& io, const std::function<void()>& work) {
@@ -123,7 +123,7 @@ class Run {
     control_->on_bench = [this](PublicKey peer) { return tunnel_->ask_for_bench(peer); };
     run_beside(io_, [this] { setup_.finish_up(tunnel_->config()); });
     is_up_ = true;
-    guard_rules();
+    guard_policy();
     spdlog::info("{} is up, listening on port {}, {} peer(s)", setup_.name(), tunnel_->device().sockets().port(),
                  tunnel_->device().engine()->peers().size());
   }
@@ -189,7 +189,7 @@ class Run {
     if (failure) std::rethrow_exception(failure);
     tunnel_->keep(std::move(reload.wanted), setup_.setup().default_route_table);
     decide_saving();
-    guard_rules();
+    guard_policy();
     spdlog::info("{} is reloaded, {} difference(s)", setup_.name(), reload.differences.size());
   }
 
@@ -218,40 +218,41 @@ class Run {
     save_ = [this, path = real_path_of(config.path)] { save_config(path, setup_.name(), JournalFolder()); };
   }
 
-  void guard_rules() {
-    rules_timer_.cancel();
-    rules_ready_.reset();
-    rules_.reset();
-    if (!setup_.has_rules()) return;
-    rules_.emplace(setup_.watch_rules());
-    const int copy = ::fcntl(rules_->fd(), F_DUPFD_CLOEXEC, 3);
+  void guard_policy() {
+    policy_timer_.cancel();
+    policy_ready_.reset();
+    policy_.reset();
+    if (!setup_.has_policy()) return;
+    policy_.emplace(setup_.watch_policy());
+    const int copy = ::fcntl(policy_->fd(), F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw std::system_error(errno, std::system_category(), "duplicating a descriptor");
-    rules_ready_.emplace(io_, copy);
-    await_rules();
+    policy_ready_.emplace(io_, copy);
+    await_policy();
   }
 
-  void await_rules() {
-    rules_ready_->async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failed) {
+  void await_policy() {
+    policy_ready_->async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code failed) {
       if (failed) return;
       // Whoever removes rules does so for a while; and two that guard theirs must not chase each other.
-      rules_timer_.expires_after(rules_pause);
-      rules_timer_.async_wait([this](boost::system::error_code cancelled) {
-        if (!cancelled) restore_rules();
+      policy_timer_.expires_after(policy_pause);
+      policy_timer_.async_wait([this](boost::system::error_code cancelled) {
+        if (!cancelled) restore_policy();
       });
     });
   }
 
-  void restore_rules() {
-    // A reload changes them just now, and watches anew at its end.
-    if (!is_up_ || is_reloading_ || !rules_) return;
+  void restore_policy() {
+    if (!is_up_ || !policy_) return;
     try {
-      if (rules_->take() && setup_.restore_rules() != 0 && rules_log_.allow(read_clocks().time)) {
-        spdlog::warn("{}: somebody removed routing rules; they were made again", setup_.name());
+      // What a reload changes just now is its own.
+      if (!is_reloading_ && policy_->take() && setup_.restore_policy(tunnel_->config()) != 0 &&
+          policy_log_.allow(read_clocks().time)) {
+        spdlog::warn("{}: somebody removed routing rules or default routes; they were made again", setup_.name());
       }
     } catch (const std::system_error& error) {
-      if (rules_log_.allow(read_clocks().time)) spdlog::warn("{}: {}", setup_.name(), error.what());
+      if (policy_log_.allow(read_clocks().time)) spdlog::warn("{}: {}", setup_.name(), error.what());
     }
-    await_rules();
+    await_policy();
   }
 
   bool go_down() {
@@ -276,10 +277,10 @@ class Run {
   std::function<void()> save_;  ///< with SaveConfig
   std::optional<Tunnel> tunnel_;
   std::optional<ControlSocket> control_;
-  std::optional<RuleMonitor> rules_;
-  std::optional<asio::posix::stream_descriptor> rules_ready_;
-  asio::steady_timer rules_timer_{io_};
-  LogLimit rules_log_{1, std::chrono::seconds(60)};
+  std::optional<PolicyMonitor> policy_;
+  std::optional<asio::posix::stream_descriptor> policy_ready_;
+  asio::steady_timer policy_timer_{io_};
+  LogLimit policy_log_{1, std::chrono::seconds(60)};
   asio::thread_pool aside_{1};
   bool is_up_ = false;
   bool is_reloading_ = false;

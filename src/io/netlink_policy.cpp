@@ -18,7 +18,7 @@ std::string describe(const RoutingRule& rule) {
   std::string text = rule.family == Family::V4 ? "IPv4 rule " : "IPv6 rule ";
   text += std::to_string(rule.priority) + ": ";
   if (rule.unless_mark) text += "not fwmark " + std::to_string(*rule.unless_mark) + " ";
-  text += "table " + std::to_string(rule.table);
+  text += rule.table == 0 ? "unreachable" : "table " + std::to_string(rule.table);
   if (rule.suppress_prefix_length) text += " suppress_prefixlength " + std::to_string(*rule.suppress_prefix_length);
   return text;
 }
@@ -35,11 +35,11 @@ nl::Message rule_message(int type, int flags, const RoutingRule& rule) {
   auto message = make_message(type, flags);
   fib_rule_hdr header{};
   header.family = static_cast<std::uint8_t>(address_family(rule.family));
-  header.action = FR_ACT_TO_TBL;
+  header.action = rule.table == 0 ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL;
   if (rule.unless_mark) header.flags = FIB_RULE_INVERT;
   fits(nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO));
   fits(nla_put_u32(message.get(), FRA_PRIORITY, rule.priority));
-  fits(nla_put_u32(message.get(), FRA_TABLE, rule.table));
+  if (rule.table != 0) fits(nla_put_u32(message.get(), FRA_TABLE, rule.table));
   if (rule.unless_mark) {
     fits(nla_put_u32(message.get(), FRA_FWMARK, *rule.unless_mark));
     fits(nla_put_u32(message.get(), FRA_FWMASK, whole_mark));

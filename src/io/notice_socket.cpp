@@ -1,27 +1,21 @@
 // Listening to kernel notifications for no more than that they come.
 #include "notice_socket.hpp"
 
+#include <netlink/msg.h>
+
 #include <string>
 
 #include "errors.hpp"
 
 namespace culvert {
 
-namespace {
-
-int note_message(nl_msg*, void* argument) {
-  *static_cast<bool*>(argument) = true;
-  return NL_OK;
-}
-
-}  // namespace
-
-NoticeSocket::NoticeSocket(std::initializer_list<int> groups, const char* subject) : subject_(subject) {
+NoticeSocket::NoticeSocket(std::initializer_list<int> groups, const char* subject, Filter is_relevant)
+    : subject_(subject), is_relevant_(is_relevant) {
   constexpr const char* doing = "cannot watch ";
   nl_sock* const socket = socket_.get();
   if (socket == nullptr) check(-NLE_NOMEM, doing);
   nl_socket_disable_seq_check(socket);
-  nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, note_message, &is_changed_);
+  nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, take_message, this);
   check(nl_connect(socket, NETLINK_ROUTE), doing);
   for (const int group : groups) check(nl_socket_add_membership(socket, group), doing);
   check(nl_socket_set_nonblocking(socket), doing);
@@ -41,6 +35,12 @@ bool NoticeSocket::take() {
     if (code != -NLE_NOMEM) check(code, "cannot read news of ");
     is_changed_ = true;
   }
+}
+
+int NoticeSocket::take_message(nl_msg* message, void* self) {
+  auto& socket = *static_cast<NoticeSocket*>(self);
+  if (!socket.is_relevant_ || socket.is_relevant_(nlmsg_hdr(message))) socket.is_changed_ = true;
+  return NL_OK;
 }
 
 void NoticeSocket::check(int code, const char* doing) const {

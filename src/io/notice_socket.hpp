@@ -10,9 +10,11 @@ namespace culvert {
 /// Non-blocking, in the namespace in which it was made. Stays where it is: libnl is told its address.
 class NoticeSocket {
  public:
-  /// Listens to `groups` of rtnetlink (RTNLGRP_…). `subject` is what they tell of, for errors, and outlives this.
-  /// Throws std::system_error.
-  NoticeSocket(std::initializer_list<int> groups, const char* subject);
+  using Filter = bool (*)(nlmsghdr* notice);
+
+  /// Listens to `groups` of rtnetlink (RTNLGRP_…), and of what these tell to what `is_relevant`, or without one to all.
+  /// `subject` is what they tell of, for errors, and outlives this. Throws std::system_error.
+  NoticeSocket(std::initializer_list<int> groups, const char* subject, Filter is_relevant = nullptr);
   NoticeSocket(const NoticeSocket&) = delete;
   NoticeSocket& operator=(const NoticeSocket&) = delete;
 
@@ -21,10 +23,12 @@ class NoticeSocket {
   [[nodiscard]] bool take();
 
  private:
+  static int take_message(nl_msg* message, void* self);
   void check(int code, const char* doing) const;
 
   nl::Socket socket_{nl_socket_alloc()};
   const char* subject_;
+  Filter is_relevant_;
   bool is_changed_ = false;
 };
 

@@ -19,7 +19,7 @@ class StateReader {
   StateReader(Config& config, std::uint32_t own_mark) : config_(config), own_mark_(own_mark) {
     for (PeerConfig& peer : config_.peers) known_.emplace(peer.public_key, std::move(peer));
     config_.peers.clear();
-    had_mark_ = config_.firewall_mark.has_value();
+    had_mark_ = config_.firewall_mark.value_or(0) != 0;
     config_.private_key = SecretKey();
     config_.firewall_mark.reset();
   }

@@ -49,7 +49,7 @@ std::uint32_t first_rule_priority(Netlink& netlink, Family family) {
   for (const RoutingRule& rule : netlink.rules(family)) {
     if (rule.priority != 0) first = std::min(first, rule.priority);
   }
-  if (first < 3) throw std::runtime_error("there is no room for routing rules before the first one (see ip rule)");
+  if (first < 4) throw std::runtime_error("there is no room for routing rules before the first one (see ip rule)");
   return first;
 }
 
@@ -261,7 +261,7 @@ std::uint32_t QuickSetup::mark_for(const Config& config) const {
     }
   }
   if (config.firewall_mark.value_or(0) != 0) return *config.firewall_mark;
-  if (policy_) return policy_->mark;
+  if (policy_ && is_mark_chosen_) return policy_->mark;
   std::uint32_t mark = first_table;
   while (std::ranges::find(taken, mark) != taken.end()) ++mark;
   return mark;
@@ -277,6 +277,7 @@ void QuickSetup::decide_policy(Config& config) {
   if (default_route_families(config).empty()) return;
   // Others decide at the same time.
   const UniqueFd lock = folder_.lock();
+  is_mark_chosen_ = config.firewall_mark.value_or(0) == 0;
   config.firewall_mark = mark_for(config);
   policy_ = policy_of(config);
   entries_.table = policy_->mark;
@@ -316,13 +317,16 @@ void QuickSetup::raise_policy(const Config& config, Family family) {
   // The one that keeps the way to the local network comes first, so that this is never cut.
   const std::uint32_t before = first_rule_priority(netlink, family);
   const RoutingRule local{
-      .family = family, .priority = before - 2, .table = Route{}.table, .unless_mark = {}, .suppress_prefix_length = 0};
+      .family = family, .priority = before - 3, .table = Route{}.table, .unless_mark = {}, .suppress_prefix_length = 0};
   const RoutingRule tunnel{.family = family,
-                           .priority = before - 1,
+                           .priority = before - 2,
                            .table = policy_->mark,
                            .unless_mark = policy_->mark,
                            .suppress_prefix_length = {}};
-  for (const RoutingRule& rule : {local, tunnel}) {
+  // A table without routes, as that of a device that is down, would let all go on to the main table's default route.
+  const RoutingRule otherwise_nowhere{
+      .family = family, .priority = before - 1, .table = 0, .unless_mark = policy_->mark, .suppress_prefix_length = {}};
+  for (const RoutingRule& rule : {local, tunnel, otherwise_nowhere}) {
     step("add a routing rule", RemoveRule{rule}, [&] { netlink.add_rule(rule); });
   }
 }
@@ -342,12 +346,12 @@ void QuickSetup::raise_src_valid_mark() {
        [] { write_sysctl(src_valid_mark, "1"); });
 }
 
-RuleMonitor QuickSetup::watch_rules() const {
+PolicyMonitor QuickSetup::watch_policy() const {
   const ScopedNamespace inside(device_namespace_);
-  return RuleMonitor();
+  return PolicyMonitor();
 }
 
-unsigned QuickSetup::restore_rules() {
+unsigned QuickSetup::restore_policy(const Config& config) {
   const ScopedNamespace inside(device_namespace_);
   Netlink netlink;
   unsigned restored = 0;
@@ -357,6 +361,18 @@ unsigned QuickSetup::restore_rules() {
     const std::vector<RoutingRule> there = netlink.rules(remove->rule.family);
     if (std::ranges::find(there, remove->rule) != there.end()) continue;
     netlink.add_rule(remove->rule);
+    ++restored;
+  }
+  const auto link = netlink.find_link(name_);
+  // The kernel takes no route through a device that is down; when it is up again, whoever holds it makes them.
+  if (!policy_ || !link || !link->is_up) return restored;
+  const std::vector<Route> there = netlink.routes(link->index);
+  for (const Route& route : routes_of(config)) {
+    const bool is_of_policy =
+        route.table == policy_->mark &&
+        std::ranges::find(policy_->families, route.destination.address.family()) != policy_->families.end();
+    if (!is_of_policy || std::ranges::find(there, route) != there.end()) continue;
+    netlink.add_route(link->index, route);
     ++restored;
   }
   return restored;

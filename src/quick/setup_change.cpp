@@ -30,6 +30,7 @@ void QuickSetup::complete(const Config& before, Config& wanted) {
   // A tap in a bridge has the MTU that it found there.
   if (!wanted.bridge.empty() && !wanted.mtu) wanted.mtu = before.mtu;
   decide_mtu(wanted);
+  is_next_mark_chosen_ = wanted.firewall_mark.value_or(0) == 0;
   if (!default_route_families(wanted).empty()) wanted.firewall_mark = mark_for(wanted);
 }
 
@@ -80,6 +81,7 @@ void QuickSetup::change_to(const Config& before, const Config& wanted) {
 }
 
 void QuickSetup::end_change(bool is_made) noexcept {
+  if (is_made) is_mark_chosen_ = is_next_mark_chosen_;
   if (!next_sockets_) return;
   if (is_made) std::swap(socket_namespace_, *next_sockets_);
   const NetworkNamespace left = *std::exchange(next_sockets_, std::nullopt);
@@ -102,7 +104,7 @@ void QuickSetup::change_policy(const Config& wanted) {
       const auto* remove = std::get_if<RemoveRule>(&undo);
       return remove && remove->rule.family == family;
     });
-    const bool stays = is_wanted && old.size() == 2 && std::ranges::any_of(old, [&next](const Undo& undo) {
+    const bool stays = is_wanted && old.size() == 3 && std::ranges::any_of(old, [&next](const Undo& undo) {
                          return std::get<RemoveRule>(undo).rule.table == next->mark;
                        });
     if (stays) {

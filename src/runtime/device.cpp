@@ -205,6 +205,7 @@ void Device::carry(TunDevice* tun, std::optional<std::uint32_t> mtu) {
   engine_.share(false);
   tun_ = tun;
   known_mtu_ = mtu;
+  is_set_down_ = false;
   worker_.set_device(tun);
   start_helpers();
   if (tun) watch_links();
@@ -234,11 +235,16 @@ void Device::watch_links() {
 }
 
 void Device::take_link(std::uint32_t mtu, bool is_up) noexcept {
-  const auto engine = engine_.take();
-  engine->set_mtu(mtu);
-  engine->set_link_up(is_up, read_clocks());
-  if (tun_->layer() != DeviceLayer::Ethernet) return;
-  if (const auto address = tun_->mac_address()) engine->set_own_address(*address);
+  {
+    const auto engine = engine_.take();
+    engine->set_mtu(mtu);
+    engine->set_link_up(is_up, read_clocks());
+    if (tun_->layer() == DeviceLayer::Ethernet) {
+      if (const auto address = tun_->mac_address()) engine->set_own_address(*address);
+    }
+  }
+  const bool was_set_down = std::exchange(is_set_down_, !is_up);
+  if (was_set_down && is_up && on_link_up) on_link_up();
 }
 
 asio::awaitable<void> Device::follow_links(std::shared_ptr<asio::posix::stream_descriptor> ready) {

@@ -18,6 +18,31 @@ namespace {
 constexpr std::uint32_t main_table = 254;
 constexpr std::size_t workers_by_default_max = 4;
 
+Link present_link(Netlink& netlink, const std::string& name) {
+  const auto link = netlink.find_link(name);
+  if (!link) throw std::system_error(std::make_error_code(std::errc::no_such_device), "changing device " + name);
+  return *link;
+}
+
+bool is_in(const std::vector<Prefix>& all, const Prefix& one) {
+  return std::ranges::find(all, one) != all.end();
+}
+
+/// Addresses of `config` and `wanted` routes, as far as the device has none and could have them.
+void add_missing(Netlink& netlink, const Link& link, const Config& config, const std::vector<Route>& wanted) {
+  const bool with_v6 = has_ipv6(link.name);
+  const auto is_possible = [with_v6](const Prefix& prefix) { return prefix.address.is_v4() || with_v6; };
+  const std::vector<Prefix> addresses = netlink.addresses(link.index);
+  for (const Prefix& address : config.addresses) {
+    if (is_possible(address) && !is_in(addresses, address)) netlink.add_address(link.index, address);
+  }
+  const std::vector<Route> routes = netlink.routes(link.index);
+  const std::set<Route> present(routes.begin(), routes.end());
+  for (const Route& route : wanted) {
+    if (is_possible(route.destination) && !present.contains(route)) netlink.add_route(link.index, route);
+  }
+}
+
 }  // namespace
 
 TunDevice set_up_device(const std::string& name, const Config& config, const NetworkNamespace& where,
@@ -70,42 +95,38 @@ void change_device(const std::string& name, const NetworkNamespace& where, const
                    std::uint32_t table_before, const Config& wanted, std::uint32_t wanted_table) {
   const ScopedNamespace inside(where);
   Netlink netlink;
-  const auto link = netlink.find_link(name);
-  if (!link) throw std::system_error(std::make_error_code(std::errc::no_such_device), "changing device " + name);
+  const Link link = present_link(netlink, name);
   // First, because an MTU below IPv6's least takes away all that is IPv6.
   const std::uint32_t mtu = wanted.mtu.value_or(default_mtu_of(wanted.mode));
-  if (link->mtu != mtu) netlink.set_mtu(link->index, mtu);
+  if (link.mtu != mtu) netlink.set_mtu(link.index, mtu);
   const bool with_v6 = has_ipv6(name);
-  const auto is_possible = [with_v6](const Prefix& prefix) { return prefix.address.is_v4() || with_v6; };
-  const auto is_in = [](const auto& all, const auto& one) { return std::ranges::find(all, one) != all.end(); };
-
   const std::vector<Route> wanted_routes = routes_of(wanted, wanted_table);
   const std::set<Route> kept(wanted_routes.begin(), wanted_routes.end());
-  std::vector<Route> routes = netlink.routes(link->index);
-  std::set<Route> present(routes.begin(), routes.end());
+  const std::vector<Route> routes = netlink.routes(link.index);
+  const std::set<Route> present(routes.begin(), routes.end());
   for (const Route& route : wanted_routes) {
     // What goes everywhere must not find another way while it changes tables.
-    const bool is_default = route.destination.length == 0 && is_possible(route.destination);
-    if (is_default && !present.contains(route)) netlink.add_route(link->index, route);
+    const bool is_default = route.destination.length == 0 && (route.destination.address.is_v4() || with_v6);
+    if (is_default && !present.contains(route)) netlink.add_route(link.index, route);
   }
   for (const Route& route : routes_of(before, table_before)) {
-    if (present.contains(route) && !kept.contains(route)) netlink.remove_route(link->index, route);
+    if (present.contains(route) && !kept.contains(route)) netlink.remove_route(link.index, route);
   }
-  const std::vector<Prefix> addresses = netlink.addresses(link->index);
+  const std::vector<Prefix> addresses = netlink.addresses(link.index);
   for (const Prefix& address : before.addresses) {
-    if (is_in(addresses, address) && !is_in(wanted.addresses, address)) netlink.remove_address(link->index, address);
+    if (is_in(addresses, address) && !is_in(wanted.addresses, address)) netlink.remove_address(link.index, address);
   }
-  // Asked again, because with the first IPv4 address of a network the kernel may remove the others, and with an address
-  // the routes it implies.
-  const std::vector<Prefix> left = netlink.addresses(link->index);
-  for (const Prefix& address : wanted.addresses) {
-    if (is_possible(address) && !is_in(left, address)) netlink.add_address(link->index, address);
-  }
-  routes = netlink.routes(link->index);
-  present = {routes.begin(), routes.end()};
-  for (const Route& route : wanted_routes) {
-    if (is_possible(route.destination) && !present.contains(route)) netlink.add_route(link->index, route);
-  }
+  // With the first IPv4 address of a network the kernel may have removed the others, and with an address the routes it
+  // implies.
+  add_missing(netlink, link, wanted, wanted_routes);
+}
+
+void restore_device(const std::string& name, const Config& config, const NetworkNamespace& where,
+                    std::uint32_t default_route_table) {
+  const ScopedNamespace inside(where);
+  Netlink netlink;
+  const Link link = present_link(netlink, name);
+  add_missing(netlink, link, config, routes_of(config, default_route_table));
 }
 
 std::size_t processors_allowed() {

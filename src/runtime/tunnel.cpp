@@ -57,6 +57,7 @@ Tunnel::Tunnel(asio::io_context& io, Config config, std::string name, DeviceSetu
       device_retry_(io) {
   device_.on_event = [this](const Event& event) { on_event(event); };
   device_.on_device_lost = [this] { restore_tun(); };
+  device_.on_link_up = [this] { restore_routes(); };
   label(config_);
   device_.engine()->set_mode(config_.mode);
   offer_bench();
@@ -228,6 +229,19 @@ void Tunnel::on_event(const Event& event) {
                 peer->path->remote.to_string());
   } else {
     spdlog::log(level, "peer {}: {}", device_.labels.of(peer->public_key()), what);
+  }
+}
+
+void Tunnel::restore_routes() {
+  if (setup_.obtain || !tun_) return;
+  try {
+    auto where = tun_->network_namespace();
+    if (!where || NetworkNamespace::adopt(std::move(*where)).identity() != device_namespace_.identity()) return;
+    restore_device(name_, config_, device_namespace_, setup_.default_route_table);
+  } catch (const std::exception& error) {
+    if (device_log_.allow(read_clocks().time)) {
+      spdlog::warn("{} is up again, but lacks addresses or routes: {}", name_, error.what());
+    }
   }
 }
 

@@ -123,6 +123,34 @@ class Pinger:
         self._probe.listen(until=time.monotonic() + LATENESS, for_all=True)
 
 
+class Talker:
+    """Sends a datagram with a marker to each of some addresses all the time, whatever becomes of it; a context manager."""
+
+    def __init__(self, host, addresses, marker, interval=0.002):
+        self.marker, self.attempts, self._interval, self._is_ending = marker, 0, interval, False
+        self._ways = [(host.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM), (address, 9))
+                      for address in addresses]
+        self._thread = threading.Thread(target=self._talk, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_ending = True
+        self._thread.join()
+        for way, _ in self._ways:
+            way.close()
+
+    def _talk(self):
+        while not self._is_ending:
+            for way, target in self._ways:
+                with contextlib.suppress(OSError):  # no route, or an ICMP error to an earlier one
+                    way.sendto(self.marker, target)
+            self.attempts += 1
+            time.sleep(self._interval)
+
+
 def internet_checksum(data):
     """RFC 1071."""
     total = sum(struct.unpack(f">{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))

@@ -122,6 +122,16 @@ class Files(Scenario):
         self.assertIn(self.newcomer.public, self.a.wg("show", "site-a", "peers"))
         self.assertTrue(answers(self.host_a, "10.9.0.2"))
 
+    def test_save_writes_no_mark_that_was_chosen_because_that_of_the_file_is_off(self):
+        self.a.peers[0].allowed_ips.append("0.0.0.0/0")
+        for off in ("off", "0"):
+            self.a.interface_lines = [f"FwMark = {off}"]
+            self.a.start()
+            self.assertEqual("0xca6c", self.a.wg("show", "site-a", "fwmark").strip())
+            self.a.call("save")
+            self.assertNotIn("FwMark", self.a.config_path.read_text())
+            self.assertEqual(0, self.a.down().returncode)
+
     def test_save_of_what_does_not_run_changes_nothing(self):
         self.a.write_config()
         before = self.a.config_path.read_text()

@@ -146,6 +146,20 @@ class HooksAndDns(Scenario):
         self.assertEqual(0, self.a.down().returncode)
         self.assertFalse(entry.exists())
 
+    def test_a_resolvconf_that_the_administrator_installed_comes_before_the_systems(self):
+        entry = self.provide_resolvconf()
+        folder = self.lab.folder / "local"
+        folder.mkdir()
+        own = folder / "resolvconf"
+        own.write_text(RESOLVCONF.replace('echo "# $*"', 'echo "# by the administrator\'s"'))
+        own.chmod(0o755)
+        run("mount", "--bind", folder, "/usr/local/sbin")
+        self.lab.closing.callback(lambda: (self.a.down(), run("umount", "/usr/local/sbin")))
+        self.with_lines("DNS = 10.9.0.2").start()
+        self.assertEqual("# by the administrator's\nnameserver 10.9.0.2\n", entry.read_text())
+        self.assertEqual(0, self.a.down().returncode)
+        self.assertFalse(entry.exists())
+
     def test_dns_is_taken_back_when_a_later_step_fails(self):
         entry = self.provide_resolvconf()
         self.assertEqual(1, self.with_lines("DNS = 10.9.0.2", "PostUp = false").up().returncode)

@@ -214,11 +214,17 @@ class Reload(Scenario):
         self.assertIn("lookup 4242", self.host_a.ip("rule"))
         self.assertTrue(answers(self.host_a, "198.51.100.1"))
 
-        self.a.interface_lines, self.a.addresses = [], ["10.9.0.1/24"]
+        self.a.interface_lines = []
+        self.assertIn("FwMark: 4242 -> 51820", self.reload())
+        self.assertIn("lookup 51820", self.host_a.ip("rule"))
+        self.assertNotIn("lookup 4242", self.host_a.ip("rule"))
+        self.assertTrue(answers(self.host_a, "198.51.100.1"))
+
+        self.a.addresses = ["10.9.0.1/24"]
         self.a.peers[0].allowed_ips = ["10.9.0.2/32"]
         self.reload()
         self.assertEqual(main_routes, self.host_a.ip("route", "show", "table", "main"))
-        self.assertNotIn("lookup 4242", self.host_a.ip("rule"))
+        self.assertNotIn("lookup 51820", self.host_a.ip("rule"))
         self.assertEqual("", self.host_a.run("nft", "list", "ruleset"))
         self.assertTrue(answers(self.host_a, "10.9.0.2"))
         self.assertEqual(0, self.a.down().returncode)

@@ -68,12 +68,12 @@ struct RouteHops {
   std::vector<std::uint32_t> interfaces;
 };
 
-/// A rule that sends lookups to a routing table, as `ip rule add [not fwmark MARK] table TABLE pref PRIORITY
-/// [suppress_prefixlength LENGTH]` makes it.
+/// A rule that sends lookups to a routing table, or ends them, as `ip rule add [not fwmark MARK] pref PRIORITY` with
+/// `table TABLE [suppress_prefixlength LENGTH]` or `unreachable` makes it.
 struct RoutingRule {
   Family family = Family::V4;
-  std::uint32_t priority = 0;  ///< lower ones are asked first
-  std::uint32_t table = 0;
+  std::uint32_t priority = 0;                           ///< lower ones are asked first
+  std::uint32_t table = 0;                              ///< 0: none, what comes here is unreachable
   std::optional<std::uint32_t> unless_mark;             ///< not for packets with this mark
   std::optional<std::uint32_t> suppress_prefix_length;  ///< routes of this length or shorter do not count
   friend bool operator==(const RoutingRule&, const RoutingRule&) = default;

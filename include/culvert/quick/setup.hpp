@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "culvert/config/config_file.hpp"
-#include "culvert/io/rule_monitor.hpp"
+#include "culvert/io/policy_monitor.hpp"
 #include "culvert/netns/network_namespace.hpp"
 #include "culvert/quick/difference.hpp"
 #include "culvert/quick/dns.hpp"
@@ -65,19 +65,20 @@ class QuickSetup {
   /// Whether sockets that change() is told of move to where default routes of the tunnel's own would catch their
   /// datagrams: then they move after it, otherwise before.
   [[nodiscard]] bool moves_under_rules(const Config& wanted) const { return next_sockets_ && policy_of(wanted); }
-  /// After a change of SocketNamespace was made, with all else, or after it was not: takes the name from the namespace
+  /// After a change was made, of SocketNamespace and all else, or after it was not: takes the name from the namespace
   /// that is not used any more, if no other tunnel does. What fails is logged.
   void end_change(bool is_made) noexcept;
   /// Fills in what is there now. The device's thread answers meanwhile. Throws std::exception.
   void look(PresentState& present) const;
 
   /// Whether there are routing rules of ours.
-  [[nodiscard]] bool has_rules() const noexcept { return policy_ && !policy_->families.empty(); }
+  [[nodiscard]] bool has_policy() const noexcept { return policy_ && !policy_->families.empty(); }
   /// Watches the namespace in which they are. Throws std::system_error.
-  [[nodiscard]] RuleMonitor watch_rules() const;
-  /// Makes those again that somebody removed, as systemd-networkd does when it starts; returns how many. Only while up.
-  /// Throws std::system_error.
-  unsigned restore_rules();
+  [[nodiscard]] PolicyMonitor watch_policy() const;
+  /// Makes those again that somebody removed, and the default routes of `config`, which is in force, in the table of
+  /// the tunnel's own, as systemd-networkd does when it starts; returns how many. Only while up. Throws
+  /// std::system_error.
+  unsigned restore_policy(const Config& config);
 
   /// PreDown, then `after_pre_down`, then the undoing of all else that finish_up() did. What fails is logged and passed
   /// over.
@@ -131,6 +132,8 @@ class QuickSetup {
   JournalEntries entries_;
   bool has_journal_ = false;
   std::optional<DefaultRoutePolicy> policy_;
+  bool is_mark_chosen_ = false;       ///< the file in force names none
+  bool is_next_mark_chosen_ = false;  ///< of a file that shall take its place
   std::atomic<bool> is_interrupted_ = false;
   std::atomic<bool> is_going_down_ = false;
 };

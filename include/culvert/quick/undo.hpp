@@ -77,8 +77,9 @@ using Undo = std::variant<RunHooks, RemoveStaleSocket, RemoveFromResolvconf, Rev
 
 /// Where the programs are looked for that know the system's resolver.
 struct DnsPrograms {
-  std::vector<std::string> resolvconf{"/usr/sbin/resolvconf", "/sbin/resolvconf", "/usr/bin/resolvconf"};
-  std::vector<std::string> resolvectl{"/usr/bin/resolvectl", "/bin/resolvectl"};
+  std::vector<std::string> resolvconf{"/usr/local/sbin/resolvconf", "/usr/local/bin/resolvconf", "/usr/sbin/resolvconf",
+                                      "/usr/bin/resolvconf",        "/sbin/resolvconf",          "/bin/resolvconf"};
+  std::vector<std::string> resolvectl{"/usr/local/bin/resolvectl", "/usr/bin/resolvectl", "/bin/resolvectl"};
   std::string resolved_socket = "/run/systemd/resolve/io.systemd.Resolve";
   std::string interface_order = "/etc/resolvconf/interface-order";
 };

@@ -65,6 +65,8 @@ class Device {
   std::function<void(const Event&)> on_event;
   /// Called when the TUN device turns out to be deleted; it is not carried any more by then.
   std::function<void()> on_device_lost;
+  /// Called when the device had been set down and is up again, wherever it is then. Does not throw.
+  std::function<void()> on_link_up;
 
   /// Makes all of the change, or none of it and returns why: the port is taken, the mark not permitted.
   /// With `elsewhere` sockets are bound in that namespace, which then holds the one they were in before: on the port
@@ -123,6 +125,7 @@ class Device {
   RouteFollower routes_;
   TunDevice* tun_ = nullptr;
   std::optional<std::uint32_t> known_mtu_;
+  bool is_set_down_ = false;
   std::optional<WorkerPool> helpers_;
   DropCounters lost_by_former_helpers_;
   std::uint64_t calls_of_former_helpers_ = 0;

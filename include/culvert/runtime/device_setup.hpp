@@ -36,6 +36,11 @@ struct DeviceSetup {
 void change_device(const std::string& name, const NetworkNamespace& where, const Config& before,
                    std::uint32_t table_before, const Config& wanted, std::uint32_t wanted_table);
 
+/// Gives device `name` those addresses and routes of `config` that it lacks, as after somebody set it down, with which
+/// the kernel removes routes and IPv6 addresses. Throws std::system_error.
+void restore_device(const std::string& name, const Config& config, const NetworkNamespace& where,
+                    std::uint32_t default_route_table);
+
 /// The MTU of a device whose file has none and for which none was found better.
 [[nodiscard]] constexpr std::uint32_t default_mtu_of(DeviceMode mode) noexcept {
   return mode == DeviceMode::Switched ? limits::default_ethernet_mtu : limits::default_mtu;

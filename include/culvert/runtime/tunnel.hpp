@@ -60,6 +60,7 @@ class Tunnel {
   void offer_bench();
   void on_event(const Event& event);
   void restore_tun();
+  void restore_routes();
 
   Config config_;
   std::string name_;

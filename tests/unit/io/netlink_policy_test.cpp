@@ -29,6 +29,8 @@ constexpr RoutingRule to_tunnel{
     .family = Family::V4, .priority = 32765, .table = 51820, .unless_mark = 51820, .suppress_prefix_length = {}};
 constexpr RoutingRule to_network{
     .family = Family::V4, .priority = 32764, .table = 254, .unless_mark = {}, .suppress_prefix_length = 0};
+constexpr RoutingRule to_nowhere{
+    .family = Family::V4, .priority = 32763, .table = 0, .unless_mark = 51820, .suppress_prefix_length = {}};
 
 RoutingRule for_family(RoutingRule rule, Family family) {
   rule.family = family;
@@ -41,13 +43,15 @@ TEST(NetlinkPolicy, makes_the_rules_that_ip_makes) {
     std::string by_ip;
     in_own_namespace([&] {
       output_of(ip + "add not fwmark 51820 table 51820 pref 32765 && " + ip +
-                "add table main suppress_prefixlength 0 pref 32764");
+                "add table main suppress_prefixlength 0 pref 32764 && " + ip +
+                "add not fwmark 51820 unreachable pref 32763");
       by_ip = output_of(ip + "show");
     });
     in_own_namespace([&] {
       Netlink netlink;
       netlink.add_rule(for_family(to_tunnel, family));
       netlink.add_rule(for_family(to_network, family));
+      netlink.add_rule(for_family(to_nowhere, family));
       EXPECT_EQ(output_of(ip + "show"), by_ip);
     });
   }
@@ -62,9 +66,11 @@ TEST(NetlinkPolicy, lists_rules_in_the_order_in_which_they_are_asked) {
       const auto network = for_family(to_network, family);
       netlink.add_rule(tunnel);
       netlink.add_rule(network);
-      ASSERT_EQ(netlink.rules(family).size(), before.size() + 2);
-      EXPECT_EQ(netlink.rules(family)[1], network);
-      EXPECT_EQ(netlink.rules(family)[2], tunnel);
+      netlink.add_rule(for_family(to_nowhere, family));
+      ASSERT_EQ(netlink.rules(family).size(), before.size() + 3);
+      EXPECT_EQ(netlink.rules(family)[1], for_family(to_nowhere, family));
+      EXPECT_EQ(netlink.rules(family)[2], network);
+      EXPECT_EQ(netlink.rules(family)[3], tunnel);
       EXPECT_EQ(netlink.rules(family).front().priority, 0U);
       EXPECT_EQ(netlink.rules(family).back(), before.back());
     });
@@ -100,6 +106,20 @@ TEST(NetlinkPolicy, removes_no_rule_that_differs) {
     EXPECT_THAT(netlink.rules(Family::V4), Contains(to_tunnel));
     netlink.remove_rule(to_tunnel);
     EXPECT_THAT(netlink.rules(Family::V4), Not(Contains(to_tunnel)));
+  });
+}
+
+TEST(NetlinkPolicy, tells_a_rule_that_leads_nowhere_from_one_that_leads_to_a_table) {
+  in_own_namespace([] {
+    Netlink netlink;
+    RoutingRule to_table = to_nowhere;
+    to_table.table = 7;
+    netlink.add_rule(to_table);
+    expect_system_error([&] { netlink.remove_rule(to_nowhere); }, std::errc::no_such_file_or_directory,
+                        HasSubstr("IPv4 rule 32763: not fwmark 51820 unreachable"));
+    netlink.add_rule(to_nowhere);
+    netlink.remove_rule(to_table);
+    EXPECT_THAT(netlink.rules(Family::V4), AllOf(Contains(to_nowhere), Not(Contains(to_table))));
   });
 }
 

@@ -266,10 +266,12 @@ class QuickSetupChangeTest : public QuickSetupTest {
 TEST_F(QuickSetupChangeTest, makes_of_one_file_what_coming_up_with_the_other_makes) {
   in_network([&] {
     const QuickSetup::Options with_dns = options();
-    const auto network = [] {
+    const auto network = [this] {
       return output_of(
           "ip -o addr show quick0 | grep -v ' fe80'; ip -4 route show table all | grep quick0; "
-          "ip -6 route show table all | grep quick0 | grep -v fe80; ip rule; nft list ruleset");
+          "ip -6 route show table all | grep quick0 | grep -v fe80; ip rule; ip -6 rule; nft list ruleset; "
+          "cat /proc/sys/net/ipv4/conf/all/src_valid_mark; cat " +
+          directory_.file("dns-quick0") + " || true");
     };
     const auto up_with = [&](Config config) {
       std::string seen;
@@ -286,6 +288,57 @@ TEST_F(QuickSetupChangeTest, makes_of_one_file_what_coming_up_with_the_other_mak
     };
     EXPECT_EQ(change(plain_config(), full_config()), up_with(full_config()));
     EXPECT_EQ(change(full_config(), plain_config()), up_with(plain_config()));
+  });
+}
+
+TEST_F(QuickSetupChangeTest, chooses_a_mark_itself_once_the_file_names_none_and_keeps_to_it) {
+  in_network([&] {
+    const auto named = [this] { return config_of("Address = 10.9.0.1/24\nFwMark = 0x77\n", "0.0.0.0/0"); };
+    const auto nameless = [this] { return config_of("Address = 10.9.0.1/24\n", "0.0.0.0/0"); };
+    while_up_with(named(), options(), [&](QuickSetup& setup, const Config& first) {
+      Config last;
+      const Config* before = &first;
+      const auto change_to = [&](Config wanted) {
+        change_while_up(setup, *before, wanted);
+        setup.end_change(true);
+        last = std::move(wanted);
+        before = &last;
+      };
+      for (int times = 0; times < 2; ++times) {
+        change_to(nameless());
+        EXPECT_THAT(output_of("ip rule"), AllOf(HasSubstr("fwmark 0xca6c lookup 51820"), Not(HasSubstr("0x77"))));
+        EXPECT_THAT(output_of("ip route show table 51820"), HasSubstr("default dev quick0"));
+      }
+      Config refused = named();
+      setup.complete(*before, refused);
+      setup.end_change(false);
+      change_to(nameless());
+      EXPECT_THAT(output_of("ip rule"), HasSubstr("fwmark 0xca6c lookup 51820"));
+      change_to(named());
+      EXPECT_THAT(output_of("ip rule"), AllOf(HasSubstr("fwmark 0x77 lookup 119"), Not(HasSubstr("0xca6c"))));
+    });
+  });
+}
+
+TEST_F(QuickSetupChangeTest, makes_removed_rules_and_default_routes_again_but_no_other_route) {
+  in_network([&] {
+    while_up_with(
+        config_of("Address = 10.9.0.1/24\n", "0.0.0.0/0, ::/0, 10.2.0.0/16"), options(),
+        [&](QuickSetup& setup, const Config& completed) {
+          const auto network = [] {
+            return output_of("ip -4 rule; ip -6 rule; ip -4 route show table all; ip -6 route show table all");
+          };
+          const std::string was = network();
+          EXPECT_EQ(setup.restore_policy(completed), 0u);
+          output_of("ip rule del unreachable && ip -6 rule del table 51820");
+          output_of("ip route flush table 51820 && ip -6 route flush table 51820");
+          EXPECT_EQ(setup.restore_policy(completed), 4u);
+          EXPECT_EQ(network(), was);
+          output_of("ip route del 10.2.0.0/16");
+          EXPECT_EQ(setup.restore_policy(completed), 0u);
+          output_of("ip link set quick0 down");
+          EXPECT_EQ(setup.restore_policy(completed), 0u) << "no route goes through what is down";
+        });
   });
 }
 
@@ -434,14 +487,15 @@ TEST_F(QuickSetupTest, leaves_a_device_of_somebody_else_alone_and_runs_no_hook) 
   });
 }
 
-TEST_F(QuickSetupTest, makes_the_routes_and_rules_that_wg_quick_makes) {
+TEST_F(QuickSetupTest, makes_the_routes_and_rules_that_wg_quick_makes_and_one_for_what_finds_no_route) {
   in_network([&] {
     up_and_down(config_of("Address = 10.9.0.1/24\n", "0.0.0.0/0, ::/0"), options(), [&] {
       EXPECT_THAT(output_of("ip route show table 51820"), HasSubstr("default dev quick0 scope link"));
       EXPECT_THAT(output_of("ip -6 route show table 51820"), HasSubstr("default dev quick0"));
       for (const char* ip : {"ip -4 rule", "ip -6 rule"}) {
-        EXPECT_THAT(output_of(ip), AllOf(HasSubstr("32764:\tfrom all lookup main suppress_prefixlength 0"),
-                                         HasSubstr("32765:\tnot from all fwmark 0xca6c lookup 51820")));
+        EXPECT_THAT(output_of(ip), AllOf(HasSubstr("32763:\tfrom all lookup main suppress_prefixlength 0"),
+                                         HasSubstr("32764:\tnot from all fwmark 0xca6c lookup 51820"),
+                                         HasSubstr("32765:\tnot from all fwmark 0xca6c unreachable")));
       }
       EXPECT_THAT(output_of("cat /proc/sys/net/ipv4/conf/all/src_valid_mark"), "1\n");
     });
