@@ -21,6 +21,7 @@ struct EndpointLookup::State {
   struct Request {
     std::string host;
     std::uint16_t port;
+    std::uint32_t mark;
     Answer answer;
   };
   std::mutex mutex;
@@ -28,6 +29,7 @@ struct EndpointLookup::State {
   std::deque<Request> requests;
   boost::asio::io_context* io = nullptr;  ///< null: the owner is gone
   UniqueFd network_namespace;
+  std::vector<Address> former_servers;
 
   void run();
 };
@@ -45,7 +47,7 @@ void EndpointLookup::State::run() {
     Request request = std::move(requests.front());
     requests.pop_front();
     lock.unlock();
-    FoundEndpoints found = resolve(request.host, request.port);
+    FoundEndpoints found = resolve(request.host, request.port, {request.mark, former_servers});
     lock.lock();
     if (io) {
       boost::asio::post(
@@ -57,6 +59,7 @@ void EndpointLookup::State::run() {
 EndpointLookup::EndpointLookup(boost::asio::io_context& io, const NetworkNamespace& there)
     : state_(std::make_shared<State>()) {
   state_->io = &io;
+  state_->former_servers = name_servers();
   state_->network_namespace = UniqueFd(::fcntl(there.fd(), F_DUPFD_CLOEXEC, 3));
   if (!state_->network_namespace.is_open()) {
     throw std::system_error(errno, std::system_category(), "starting the resolver thread");
@@ -76,9 +79,9 @@ EndpointLookup::~EndpointLookup() {
   state_->changed.notify_all();
 }
 
-void EndpointLookup::look_up(std::string host, std::uint16_t port, Answer answer) {
+void EndpointLookup::look_up(std::string host, std::uint16_t port, std::uint32_t mark, Answer answer) {
   const std::lock_guard lock(state_->mutex);
-  state_->requests.push_back({std::move(host), port, std::move(answer)});
+  state_->requests.push_back({std::move(host), port, mark, std::move(answer)});
   state_->changed.notify_all();
 }
 

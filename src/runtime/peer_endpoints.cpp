@@ -22,7 +22,7 @@ EndpointChoice::InUse in_use(const Peer& peer) {
 
 PeerEndpoints::PeerEndpoints(asio::io_context& io, Device& device)
     : PeerEndpoints(io, device, [this](std::string host, std::uint16_t port, EndpointLookup::Answer answer) {
-        resolver_->look_up(std::move(host), port, std::move(answer));
+        resolver_->look_up(std::move(host), port, device_.firewall_mark(), std::move(answer));
       }) {
   resolver_ = lookup_in(device.socket_namespace());
 }

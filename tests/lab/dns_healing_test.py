@@ -16,11 +16,12 @@ import time
 from lab import wait_until
 from name_server import NameServer, use_name_server
 from probes import Capture, Pinger, answers, ping
+from quick import Quick
 from scenario import Scenario, main, redundant_under_sanitizers
 from sites import Culvert, WireGuardGo, introduce
 
 NAME = "far.test"
-FIRST, SECOND, NOBODY = "10.0.0.2", "10.0.0.22", "10.0.0.99"
+FIRST, SECOND, NOBODY, ABROAD = "10.0.0.2", "10.0.0.22", "10.0.0.99", "203.0.113.53"
 LIFETIME = 10
 
 
@@ -153,6 +154,52 @@ class Undisturbed(Named):
         began = time.monotonic()
         self.assertEqual(0, self.a.stop())
         self.assertLess(time.monotonic() - began, 5, "nor does it delay the end")
+
+
+class ServersBeyond(Named):
+    """Where the way to the name servers leads into the tunnel that needs them to find its peer."""
+
+    def setUp(self):
+        super().setUp()
+        self.add_second_address()
+        self.host_a.ip("route", "add", "default", "via", SECOND)
+        self.a = Quick(self.host_a, "site-a", ["10.9.0.1/24"])
+        self.b.peers.clear()
+        introduce(self.a, self.b, right_at=NAME)
+        self.b.stop()
+        self.b.start()
+        self.lab.closing.callback(lambda: self.a.journal.exists() and self.a.down())
+
+    def assert_follows(self, server):
+        self.a.start()
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=20))
+        self.assertTrue(self.has_moved_to(FIRST))
+        self.drop_first_address()
+        server.records[NAME] = [SECOND]
+        self.assertTrue(answers(self.host_a, "10.9.0.2", timeout=60))
+        self.assertTrue(self.has_moved_to(SECOND))
+
+    def serve_at(self, host, address):
+        use_name_server(self.lab, address)
+        return self.lab.closing.enter_context(NameServer(host, {NAME: [FIRST]}, 86400, address))
+
+    def test_a_server_that_a_default_route_would_reach_through_the_tunnel_is_asked_past_it(self):
+        self.host_b.ip("address", "add", ABROAD, "dev", "lo")
+        self.a.peers[0].allowed_ips = ["0.0.0.0/0"]
+        server = self.serve_at(self.host_b, ABROAD)
+        self.assert_follows(server)
+        self.assertIn("dev site-a", self.host_a.ip("route", "get", ABROAD))
+
+    def test_servers_of_before_are_asked_when_the_tunnel_brought_others_that_are_behind_it(self):
+        for allowed_ips in ("10.9.0.0/24", "0.0.0.0/0"):
+            with self.subTest(allowed_ips):
+                self.a.peers[0].allowed_ips = [allowed_ips]
+                self.a.interface_lines = ["PostUp = echo nameserver 10.9.0.53 > /etc/resolv.conf"]
+                server = self.serve_at(self.host_a, "127.0.0.1")
+                self.assert_follows(server)
+                self.assertEqual(0, self.a.down().returncode)
+                server.__exit__()
+                self.host_b.ip("address", "add", f"{FIRST}/24", "dev", "uplink")
 
 
 @redundant_under_sanitizers

@@ -60,9 +60,9 @@ class NameServer:
         return header + query[12:end + 5] + b"".join(answers)
 
 
-def use_name_server(lab, options="timeout:1 attempts:2"):
-    """Names are looked up at 127.0.0.1 only, by whatever the lab starts from now on."""
-    for path, text in (("/etc/resolv.conf", f"nameserver 127.0.0.1\noptions {options}\n"),
+def use_name_server(lab, address="127.0.0.1", options="timeout:1 attempts:2"):
+    """Names are looked up at that address only, by the whole lab from now on."""
+    for path, text in (("/etc/resolv.conf", f"nameserver {address}\noptions {options}\n"),
                        ("/etc/hosts", "127.0.0.1 localhost\n"), ("/etc/nsswitch.conf", "hosts: files dns\n")):
         if not pathlib.Path(path).exists():
             continue

@@ -33,7 +33,9 @@ inline constexpr std::chrono::seconds lookup_lifetime_unknown{300};
 /// lost.
 ///
 /// Names are looked up in /etc/hosts and at the servers of /etc/resolv.conf (c-ares, which tells lifetimes), then by
-/// getaddrinfo(), which knows whatever else nsswitch.conf(5) has.
+/// getaddrinfo(), which knows whatever else nsswitch.conf(5) has. Servers are asked past the tunnel first, and when
+/// those of now do not answer, so are those that there were when this object was made: a tunnel that is dead may be the
+/// only way to the servers it brought.
 class EndpointLookup {
  public:
   using Answer = std::function<void(FoundEndpoints)>;
@@ -44,7 +46,8 @@ class EndpointLookup {
   EndpointLookup(const EndpointLookup&) = delete;
   EndpointLookup& operator=(const EndpointLookup&) = delete;
 
-  void look_up(std::string host, std::uint16_t port, Answer answer);
+  /// `mark`: of the tunnel's own datagrams; 0: none.
+  void look_up(std::string host, std::uint16_t port, std::uint32_t mark, Answer answer);
 
  private:
   struct State;
