@@ -43,7 +43,7 @@ Found look_up(const std::string& host, std::uint16_t port = 51820) {
   boost::asio::io_context io;
   EndpointLookup lookup(io, NetworkNamespace::current());
   Found found;
-  lookup.look_up(host, port, into(found));
+  lookup.look_up(host, port, 0, into(found));
   wait_for(io, found);
   return found;
 }
@@ -141,11 +141,28 @@ TEST(EndpointLookup, asks_in_the_namespace_given) {
     boost::asio::io_context io;
     EndpointLookup lookup(io, there);
     Found found;
-    lookup.look_up("server.test", 7, into(found));
+    lookup.look_up("server.test", 7, 0, into(found));
     for (int i = 0; i < 2 && server.was_asked(); ++i) server.answer(0xc0000207);
     wait_for(io, found);
     EXPECT_THAT(found.endpoints, ElementsAre(*Endpoint::parse("192.0.2.7:7")));
     EXPECT_NE(NetworkNamespace::current().identity(), there.identity());
+  });
+}
+
+TEST(EndpointLookup, asks_servers_of_the_time_of_its_making_when_those_of_now_do_not_know) {
+  in_own_namespace([] {
+    with_own_resolver();
+    NameServer server;
+    boost::asio::io_context io;
+    EndpointLookup lookup(io, NetworkNamespace::current());
+    test::replace_in_etc("resolv.conf", "nameserver 127.0.0.2\noptions timeout:2 attempts:1\n");
+    for (const std::uint32_t mark : {0u, 7u}) {
+      Found found;
+      lookup.look_up("server.test", 7, mark, into(found));
+      for (int i = 0; i < 2 && server.was_asked(); ++i) server.answer(0xc0000207);
+      wait_for(io, found);
+      EXPECT_THAT(found.endpoints, ElementsAre(*Endpoint::parse("192.0.2.7:7")));
+    }
   });
 }
 
@@ -155,7 +172,7 @@ std::chrono::seconds lifetime_of(const std::string& host, std::uint32_t ttl) {
   boost::asio::io_context io;
   EndpointLookup lookup(io, NetworkNamespace::current());
   Found found;
-  lookup.look_up(host, 7, into(found));
+  lookup.look_up(host, 7, 0, into(found));
   test::run_until(io, [&] {
     if (server.was_asked(10ms)) server.answer(0xc0000207, ttl);
     return found.has_come;
@@ -180,7 +197,7 @@ TEST(EndpointLookup, answers_on_the_thread_of_the_io_context_only) {
   EndpointLookup lookup(io, NetworkNamespace::current());
   std::thread::id answered_by;
   Found found;
-  lookup.look_up("192.0.2.1", 1, [&](const FoundEndpoints&) {
+  lookup.look_up("192.0.2.1", 1, 0, [&](const FoundEndpoints&) {
     answered_by = std::this_thread::get_id();
     found.has_come = true;
   });
@@ -196,9 +213,9 @@ TEST(EndpointLookup, answers_in_the_order_of_the_questions) {
   std::vector<int> order;
   Found last;
   for (int i = 0; i < 20; ++i) {
-    lookup.look_up("192.0.2.1", 1, [&order, i](const FoundEndpoints&) { order.push_back(i); });
+    lookup.look_up("192.0.2.1", 1, 0, [&order, i](const FoundEndpoints&) { order.push_back(i); });
   }
-  lookup.look_up("192.0.2.1", 1, into(last));
+  lookup.look_up("192.0.2.1", 1, 0, into(last));
   wait_for(io, last);
   EXPECT_EQ(order.size(), 20u);
   EXPECT_TRUE(std::ranges::is_sorted(order));
@@ -213,8 +230,8 @@ TEST(EndpointLookup, does_not_hold_up_its_owners_end_while_a_lookup_is_under_way
       boost::asio::io_context io;
       const auto before = [&] {
         EndpointLookup lookup(io, NetworkNamespace::current());
-        lookup.look_up("slow.test", 1, into(found));
-        lookup.look_up("slower.test", 1, into(found));
+        lookup.look_up("slow.test", 1, 0, into(found));
+        lookup.look_up("slower.test", 1, 0, into(found));
         EXPECT_TRUE(server.was_asked());
         return std::chrono::steady_clock::now();
       }();
@@ -245,7 +262,7 @@ TEST(EndpointLookup, leaves_signals_to_its_owner) {
   EndpointLookup lookup(io, NetworkNamespace::current());
   // A thread that is only just being made takes no signals whatever it will do later.
   Found found;
-  lookup.look_up("192.0.2.1", 1, into(found));
+  lookup.look_up("192.0.2.1", 1, 0, into(found));
   wait_for(io, found);
   EXPECT_EQ(deaf_threads(), 1u);
   sigset_t own;
