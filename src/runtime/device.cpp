@@ -19,6 +19,8 @@ namespace culvert {
 namespace asio = boost::asio;
 namespace {
 
+constexpr auto links_retry_interval = std::chrono::seconds(1);
+
 std::vector<UdpSocketPair> bind_sockets(const NetworkNamespace& where, std::size_t count, std::uint16_t port,
                                         std::uint32_t mark, bool with_offloads) {
   const ScopedNamespace inside(where);
@@ -64,7 +66,8 @@ Device::Device(asio::io_context& io, NetworkNamespace socket_namespace, std::uin
       with_offloads_(with_offloads),
       writer_(std::move(writer)),
       worker_(io, engine_, sockets_.front()),
-      routes_(io, engine_, socket_namespace_, firewall_mark_) {
+      routes_(io, engine_, socket_namespace_, firewall_mark_),
+      links_retry_(io) {
   engine_.take()->set_features({Feature::Fragments, Feature::PathMtuProbes});
   worker_.on_event = [this](const Event& event) { handle(event); };
   worker_.on_device_lost = [this] {
@@ -201,6 +204,7 @@ void Device::carry(TunDevice* tun, std::optional<std::uint32_t> mtu) {
     links_ready_->close(ignored);
     links_ready_.reset();
   }
+  links_retry_.cancel();
   stop_helpers();
   engine_.share(false);
   tun_ = tun;
@@ -214,7 +218,8 @@ void Device::carry(TunDevice* tun, std::optional<std::uint32_t> mtu) {
 void Device::watch_links() {
   try {
     auto where = tun_->network_namespace();
-    if (!where) return;  // Gone already: reading from it will tell.
+    if (!where && where.error().value() == EBADFD) return;  // Gone already: reading from it will tell.
+    if (!where) throw std::system_error(where.error().value(), std::system_category(), "finding its network namespace");
     const ScopedNamespace inside(NetworkNamespace::adopt(std::move(*where)));
     links_.emplace();
     const auto link = Netlink().find_link(tun_->name());
@@ -227,11 +232,22 @@ void Device::watch_links() {
     if (known_mtu_) {
       take_link(*known_mtu_, true);
     } else {
-      spdlog::warn("changes of the device's MTU will not be noticed, nor that it goes down: {}", error.what());
+      if (links_log_.allow(read_clocks().time)) {
+        spdlog::warn("changes of the device's MTU are not noticed, nor that it goes down, as long as this fails: {}",
+                     error.what());
+      }
       engine()->set_link_up(true, read_clocks());
+      retry_watching_links();
     }
   }
   worker_.settings_changed();
+}
+
+void Device::retry_watching_links() {
+  links_retry_.expires_after(links_retry_interval);
+  links_retry_.async_wait([this](boost::system::error_code cancelled) {
+    if (!cancelled && tun_ && !links_ready_) watch_links();
+  });
 }
 
 void Device::take_link(std::uint32_t mtu, bool is_up) noexcept {

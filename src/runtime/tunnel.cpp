@@ -252,6 +252,9 @@ void Tunnel::restore_tun() {
     tun_.emplace(set_up_device(name_, config_, device_namespace_, setup_));
     device_.carry(&*tun_);
   } catch (const std::exception& error) {
+    // Of several queues some may be carried already.
+    device_.carry(nullptr);
+    tun_.reset();
     if (device_log_.allow(read_clocks().time)) {
       spdlog::warn("the device was deleted and cannot be made again: {}; trying each second", error.what());
     }

@@ -92,6 +92,25 @@ class DeviceErrors(Scenario):
             client.close()
         wait_until(lambda: answers(self.host_a, "10.9.0.2", timeout=0.5), 10, "the device to come back")
 
+    @unittest.skipIf(os.environ.get("CULVERT_SANITIZED"), "UndefinedBehaviorSanitizer needs a pipe to look at an object")
+    def test_descriptors_that_suffice_for_some_queues_only_keep_the_device_away_no_longer_than_they_are_short(self):
+        if not isinstance(self.a, Culvert):
+            self.skipTest("about culvert")
+        self.a.interface_lines = ["Queues = 4"]
+        self.up()
+        pid = self.a.process.pid
+        descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        # Each further one lets the device come back by a step more.
+        for missing in range(1, 24, 2):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors - missing, before[1]))
+            self.host_a.ip("link", "del", "site-a")
+            time.sleep(0.3)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            wait_until(lambda: answers(self.host_a, "10.9.0.2", timeout=0.5), 10, f"the device to come back, {missing} short")
+        wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= descriptors, what="no more descriptors than before")
+        self.assert_idle(self.a)
+
     def test_a_device_set_down_and_up_carries_on(self):
         self.up()
         for _ in range(3):

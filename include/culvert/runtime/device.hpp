@@ -5,6 +5,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "culvert/io/tun_device.hpp"
 #include "culvert/io/udp_socket.hpp"
 #include "culvert/netns/network_namespace.hpp"
+#include "culvert/runtime/log.hpp"
 #include "culvert/runtime/route_follower.hpp"
 #include "culvert/runtime/shared_engine.hpp"
 #include "culvert/runtime/timestamp_store.hpp"
@@ -108,6 +110,7 @@ class Device {
   void start_helpers();
   void stop_helpers();
   void watch_links();
+  void retry_watching_links();
   /// What the kernel says of the device now.
   void take_link(std::uint32_t mtu, bool is_up) noexcept;
   boost::asio::awaitable<void> follow_links(std::shared_ptr<boost::asio::posix::stream_descriptor> ready);
@@ -130,6 +133,8 @@ class Device {
   DropCounters lost_by_former_helpers_;
   std::uint64_t calls_of_former_helpers_ = 0;
   std::atomic<bool> is_notified_ = false;
+  boost::asio::steady_timer links_retry_;
+  LogLimit links_log_{1, std::chrono::seconds(60)};
   std::optional<LinkMonitor> links_;
   std::shared_ptr<boost::asio::posix::stream_descriptor> links_ready_;
 };
