@@ -328,6 +328,7 @@ class Ended(TwoSites):
 
     def test_who_was_granted_one_and_did_not_come_may_ask_again(self):
         first = self.ask()
+        wait_until(servers, what="a process to be measured against")  # between fork and exec it has another name
         [server] = servers()
         time.sleep(1)
         second = self.ask()
