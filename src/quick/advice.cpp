@@ -47,41 +47,65 @@ std::string network_around(const Config& config, const Address& endpoint) {
   return {};
 }
 
-std::optional<std::uint32_t> mtu_towards(const Config& config, const Address& endpoint) {
+/// What fits through the way to `endpoint`, or through the default route.
+std::optional<std::uint32_t> mtu_towards(const Config& config, const std::optional<Address>& endpoint) {
   try {
     const NetworkNamespace there =
         config.socket_namespace.empty() ? NetworkNamespace::current() : NetworkNamespace::open(config.socket_namespace);
     const ScopedNamespace inside(there);
-    return Netlink().mtu_towards(endpoint, config.firewall_mark.value_or(0));
+    Netlink netlink;
+    return endpoint ? netlink.mtu_towards(*endpoint, config.firewall_mark.value_or(0)) : netlink.mtu_of_default_route();
   } catch (const std::exception&) {
     // The namespace may be made later.
     return std::nullopt;
   }
 }
 
+/// About a tunnel to `endpoint`, an address of unknown family if there is none; empty if there is nothing to say.
+std::string advice_on_way(const Config& config, const std::optional<Address>& endpoint, const std::string& name) {
+  const std::string around = endpoint ? network_around(config, *endpoint) : std::string();
+  if (!around.empty() && config.device_namespace == config.socket_namespace) {
+    return "Endpoint " + name + " lies in " + around + ": datagrams to it would go into the tunnel themselves";
+  }
+  // What a tap carries may be larger: it is cut into pieces.
+  if (config.mode != DeviceMode::Routed || !config.mtu) return {};
+  const std::uint32_t overhead = overhead_over(endpoint ? endpoint->family() : Family::V4);
+  const auto path = mtu_towards(config, endpoint);
+  if (!path || *config.mtu + overhead <= *path) return {};
+  return "MTU " + std::to_string(*config.mtu) + " is more than the " +
+         std::to_string(*path > overhead ? *path - overhead : 0) + " that fit through the " +
+         (endpoint ? "way to " + name : "default route, which probably leads to " + name);
+}
+
 }  // namespace
 
-std::vector<std::string> advice_on(const Config& config) {
+std::vector<std::string> advice_on(const Config& config, const FindEndpoint& find) {
   std::vector<std::string> advice = config.warnings;
   if (can_others_read(config.path)) {
     advice.push_back(printable(config.path) + ": others can read the file and the key in it (chmod 600)");
   }
   for (const PeerConfig& peer : config.peers) {
-    if (!peer.endpoint || !peer.endpoint->literal) continue;
-    const Address& endpoint = peer.endpoint->literal->address;
-    const std::string around = network_around(config, endpoint);
-    if (!around.empty() && config.device_namespace == config.socket_namespace) {
-      advice.push_back(at(config, peer) + "Endpoint " + endpoint.to_string() + " lies in " + around +
-                       ": datagrams to it would go into the tunnel themselves");
-      continue;
+    if (!peer.endpoint) continue;
+    std::vector<std::optional<Address>> addresses;
+    std::string name = printable(peer.endpoint->host);
+    if (peer.endpoint->literal) {
+      addresses.push_back(peer.endpoint->literal->address);
+      name = addresses.front()->to_string();
+    } else if (!find) {
+      addresses.push_back(std::nullopt);
+    } else {
+      for (const Endpoint& found : find(*peer.endpoint)) addresses.push_back(found.address);
+      if (addresses.empty()) {
+        advice.push_back(at(config, peer) + "Endpoint " + name +
+                         ": no address is known for this name now; a tunnel starts all the same, and asks again");
+      }
     }
-    const std::uint32_t overhead = overhead_over(endpoint.family());
-    const auto path = mtu_towards(config, endpoint);
-    // What a tap carries may be larger: it is cut into pieces.
-    if (config.mode == DeviceMode::Routed && config.mtu && path && *config.mtu + overhead > *path) {
-      advice.push_back(at(config, peer) + "MTU " + std::to_string(*config.mtu) + " is more than the " +
-                       std::to_string(*path > overhead ? *path - overhead : 0) + " that fit through the way to " +
-                       endpoint.to_string());
+    for (const std::optional<Address>& address : addresses) {
+      const bool is_of_name = address && !peer.endpoint->literal;
+      std::string one = advice_on_way(config, address, is_of_name ? name + " (" + address->to_string() + ")" : name);
+      if (one.empty()) continue;
+      advice.push_back(at(config, peer) + one);
+      break;
     }
   }
   return advice;

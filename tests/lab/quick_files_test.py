@@ -9,8 +9,10 @@
 """
 
 import stat
+import time
 
 from lab import run, wait_until
+from name_server import NameServer, use_name_server
 from probes import answers
 from quick import Quick, by_wg_quick
 from scenario import Scenario, main
@@ -181,6 +183,22 @@ class Files(Scenario):
         self.a.peers[0].allowed_ips = ["10.8.0.0/24"]
         self.a.write_config()
         self.assertIn("MTU 1480 is more than the 1440", self.a.call("check", check=False).stderr)
+
+    def test_check_looks_the_names_of_endpoints_up(self):
+        use_name_server(self.lab)
+        self.a.peers[0].endpoint = "far.test:51820"
+        self.a.write_config()
+        with NameServer(self.host_a, {"far.test": ["10.0.0.2"]}) as server:
+            done = self.a.call("check", check=False)
+            self.assertEqual((0, ""), (done.returncode, done.stderr))
+            server.records["far.test"] = ["10.9.0.77"]
+            self.assertIn("Endpoint far.test (10.9.0.77) lies in Address 10.9.0.1/24", self.a.call("check", check=False).stderr)
+            server.is_silent = True
+            began = time.monotonic()
+            done = self.a.call("check", check=False)
+        self.assertEqual(0, done.returncode)
+        self.assertIn("Endpoint far.test: no address is known for this name now", done.stderr)
+        self.assertLess(time.monotonic() - began, 15)
 
     def test_a_file_without_private_key_gets_it_from_a_hook(self):
         key = self.lab.folder / "key"

@@ -32,8 +32,10 @@ class AdviceTest : public ::testing::Test {
                         << interface_lines << "\n[Peer]\nPublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\n"
                         << peer_lines << "\n";
     ::chmod(path.c_str(), mode);
-    return advice_on(read_config_file(path));
+    return advice_on(read_config_file(path), find_);
   }
+
+  FindEndpoint find_;
 
   test::TemporaryDirectory directory_;
 };
@@ -75,6 +77,39 @@ TEST_F(AdviceTest, is_silent_about_an_endpoint_that_only_seems_to_be_inside) {
   EXPECT_THAT(advice("Table = off", "Endpoint = 192.0.2.1:1\nAllowedIPs = 192.0.2.0/24"), IsEmpty());
   EXPECT_THAT(advice("Namespace = inside", "Endpoint = 192.0.2.1:1\nAllowedIPs = 192.0.2.0/24"), IsEmpty());
   EXPECT_THAT(advice("", "Endpoint = vpn.example.com:1\nAllowedIPs = 192.0.2.0/24"), IsEmpty());
+}
+
+TEST_F(AdviceTest, looks_at_all_addresses_of_a_name) {
+  in_own_namespace([&] {
+    output_of("ip link add v0 mtu 1400 type veth peer name v1 && ip link set v0 up && ip link set v1 up");
+    output_of("ip addr add 192.0.2.9/24 dev v0 && ip route add default dev v0");
+    const char* const file = "Endpoint = vpn.test:7\nAllowedIPs = 10.0.0.0/8";
+    std::vector<Endpoint> known;
+    find_ = [&](const EndpointName& name) {
+      EXPECT_EQ(name.host, "vpn.test");
+      return known;
+    };
+    EXPECT_THAT(advice("", file), ElementsAre(HasSubstr("a.conf:4:1: Endpoint vpn.test: no address is known")));
+    known = {*Endpoint::parse("192.0.2.1:7")};
+    EXPECT_THAT(advice("", file), IsEmpty());
+    EXPECT_THAT(
+        advice("MTU = 1341", file),
+        ElementsAre(HasSubstr("MTU 1341 is more than the 1340 that fit through the way to vpn.test (192.0.2.1)")));
+    known.push_back(*Endpoint::parse("10.0.0.2:7"));
+    known.push_back(*Endpoint::parse("10.0.0.3:7"));
+    EXPECT_THAT(advice("", file), ElementsAre(HasSubstr("Endpoint vpn.test (10.0.0.2) lies in AllowedIPs 10.0.0.0/8")));
+  });
+}
+
+TEST_F(AdviceTest, takes_the_default_route_for_the_way_to_a_name_that_nobody_looks_up) {
+  in_own_namespace([&] {
+    EXPECT_THAT(advice("MTU = 1500", "Endpoint = vpn.test:7"), IsEmpty()) << "no way is known";
+    output_of("ip link add v0 mtu 1400 type veth peer name v1 && ip link set v0 up && ip link set v1 up");
+    output_of("ip addr add 192.0.2.9/24 dev v0 && ip route add default dev v0");
+    EXPECT_THAT(advice("MTU = 1340", "Endpoint = vpn.test:7"), IsEmpty());
+    EXPECT_THAT(advice("MTU = 1341", "Endpoint = vpn.test:7"),
+                ElementsAre(HasSubstr("1340 that fit through the default route, which probably leads to vpn.test")));
+  });
 }
 
 TEST_F(AdviceTest, warns_of_an_mtu_larger_than_what_the_way_carries) {
