@@ -1,4 +1,7 @@
 // culvert NAME: a device that is set through its control socket, started the way wireguard-go is.
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <charconv>
@@ -49,7 +52,8 @@ int bare_command(const std::string& name, bool foreground) {
                              " is neither a command nor a name for a device (1 to 15 letters, digits and _=+.-)");
   }
   const char* stay = std::getenv("WG_PROCESS_FOREGROUND");
-  Daemon daemon(foreground || (stay && std::strcmp(stay, "1") == 0));
+  const bool is_in_front = foreground || (stay && std::strcmp(stay, "1") == 0);
+  Daemon daemon(is_in_front);
   std::signal(SIGPIPE, SIG_IGN);
 
   boost::asio::io_context io(1);
@@ -77,6 +81,12 @@ int bare_command(const std::string& name, bool foreground) {
   device.keep_awake();
   device.carry(&tun);
   spdlog::info("{} is up and waits to be set", name);
+  // What is no command is a device, also when it was meant to be one.
+  if (!is_in_front && ::isatty(STDERR_FILENO) != 0) {
+    fmt::print(stderr,
+               "made device {0}, which waits to be set by wg; ip link del {0} ends it (culvert --help: all commands)\n",
+               name);
+  }
   // As with wireguard-go: whoever names a level wants to read on.
   daemon.ready(std::getenv("LOG_LEVEL") && spdlog::get_level() != spdlog::level::off);
   run_busily(io, busy_poll_of(std::nullopt));

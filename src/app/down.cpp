@@ -10,6 +10,7 @@
 
 #include "commands.hpp"
 #include "culvert/config/config_file.hpp"
+#include "culvert/io/netlink.hpp"
 #include "culvert/quick/journal.hpp"
 #include "culvert/quick/setup.hpp"
 #include "culvert/runtime/log.hpp"
@@ -41,7 +42,14 @@ int down_command(const std::string& file_or_name) {
   const std::string name = device_name_of(config_path_of(file_or_name));
   const JournalFolder folder;
   const auto journal = folder.read(name);
-  if (!journal) throw std::runtime_error(name + " is not up: there is no " + folder.path_of(name));
+  if (!journal) {
+    std::string why = name + " is not up: there is no " + folder.path_of(name);
+    if (Netlink().find_link(name)) {
+      why += ", so that it was not culvert up or run that made the device of that name (try wg-quick down " + name +
+             ", or ip link del " + name + ")";
+    }
+    throw std::runtime_error(why);
+  }
   const bool was_alive = journal->owner.is_alive();
   if (was_alive) end_and_await(journal->owner, name);
   // Without a journal the process has undone all of it.

@@ -5,18 +5,33 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 #include <system_error>
 
-#include "culvert/config/config_file.hpp"
 #include "culvert/base/printable.hpp"
+#include "culvert/config/config_file.hpp"
 #include "ini_reader.hpp"
 
 namespace culvert {
 
 namespace {
 
+/// Where else a file given by name only was looked for.
+std::string other_places(const std::string& path) {
+  const std::string first = std::string(config_folders.front()) + "/";
+  if (!path.starts_with(first)) return {};
+  std::string places;
+  for (const std::string_view folder : std::span(config_folders).subspan(1)) {
+    const std::string other = std::string(folder) + "/" + path.substr(first.size());
+    if (::access(other.c_str(), F_OK) != 0) places += " (nor is there " + printable(other) + ")";
+  }
+  return places;
+}
+
 std::system_error last_error(const std::string& path) {
-  return {errno, std::generic_category(), "cannot read " + printable(path)};
+  const int error = errno;
+  return {error, std::generic_category(),
+          "cannot read " + printable(path) + (error == ENOENT ? other_places(path) : "")};
 }
 
 class FileToRead {

@@ -54,7 +54,7 @@ LinkMonitor::LinkMonitor() : state_(std::make_unique<State>()) {
   // Notifications answer no request and carry no sequence number of ours.
   nl_socket_disable_seq_check(socket);
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, take_message, &state_->events);
-  if (const int code = nl_connect(socket, NETLINK_ROUTE); code < 0) throw_nl_error(code, what);
+  if (const int error = nl::connect_to_route(socket)) throw_system_error(error, what);
   if (const int code = nl_socket_set_buffer_size(socket, buffer_bytes, 0); code < 0) throw_nl_error(code, what);
   if (const int code = nl_socket_add_membership(socket, RTNLGRP_LINK); code < 0) throw_nl_error(code, what);
   if (const int code = nl_socket_set_nonblocking(socket); code < 0) throw_nl_error(code, what);

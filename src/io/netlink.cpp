@@ -79,7 +79,7 @@ Netlink::Netlink() : state_(std::make_unique<State>()) {
   constexpr const char* what = "cannot open a netlink socket";
   nl_sock* const socket = require(state_->socket.get());
   nl_socket_modify_err_cb(socket, NL_CB_CUSTOM, keep_kernel_error, &state_->kernel_error);
-  state_->check(nl_connect(socket, NETLINK_ROUTE), [] { return what; });
+  if (const int error = nl::connect_to_route(socket)) throw_system_error(error, what);
 }
 
 Netlink::Netlink(UniqueFd socket) : state_(std::make_unique<State>()) {

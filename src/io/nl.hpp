@@ -72,4 +72,12 @@ inline int to_errno(int code) noexcept {
   }
 }
 
+/// Connects to rtnetlink. Returns 0 or an errno value: that of socket(2) has no number with libnl.
+inline int connect_to_route(nl_sock* socket) noexcept {
+  errno = 0;
+  const int code = nl_connect(socket, NETLINK_ROUTE);
+  if (code >= 0) return 0;
+  return code == -NLE_FAILURE && errno != 0 ? errno : to_errno(code);
+}
+
 }  // namespace culvert::nl

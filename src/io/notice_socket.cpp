@@ -16,7 +16,8 @@ NoticeSocket::NoticeSocket(std::initializer_list<int> groups, const char* subjec
   if (socket == nullptr) check(-NLE_NOMEM, doing);
   nl_socket_disable_seq_check(socket);
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, take_message, this);
-  check(nl_connect(socket, NETLINK_ROUTE), doing);
+  if (const int error = nl::connect_to_route(socket))
+    throw_system_error(error, doing + std::string(subject_) + " over netlink");
   for (const int group : groups) check(nl_socket_add_membership(socket, group), doing);
   check(nl_socket_set_nonblocking(socket), doing);
 }

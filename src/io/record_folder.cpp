@@ -58,7 +58,9 @@ RecordFolder::RecordFolder(std::string path) : path_(std::move(path)) {
   struct stat status {};
   if (::lstat(path_.c_str(), &status) != 0) fail("looking at " + path_);
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 022) != 0) {
-    throw std::runtime_error(path_ + " must be a folder of this user that no other can write to");
+    const bool is_roots = S_ISDIR(status.st_mode) && status.st_uid == 0 && ::geteuid() != 0;
+    throw std::runtime_error(
+        path_ + (is_roots ? " is root's: run as root" : " must be a folder of this user that no other can write to"));
   }
 }
 

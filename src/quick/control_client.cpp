@@ -59,7 +59,11 @@ WipedString read_answer(const UniqueFd& client, const std::string& who, const Li
     const ssize_t size = ::recv(client.get(), chunk.data(), chunk.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     const bool is_too_much = answer.size() > limits.size || std::chrono::steady_clock::now() > limits.until;
-    if (size <= 0 || is_too_much) throw std::runtime_error("tunnel " + who + " did not answer in full");
+    if (size <= 0 || is_too_much) {
+      throw std::runtime_error(
+          "tunnel " + who +
+          " did not answer in full (it ended, or it is not culvert's and does not know the question)");
+    }
     answer.append(chunk.data(), static_cast<std::size_t>(size));
   }
   answer.pop_back();

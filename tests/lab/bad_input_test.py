@@ -108,6 +108,11 @@ class BadInput(Scenario):
     def test_show_of_a_tunnel_that_does_not_run_is_refused(self):
         self.refused("show", "site-z", names=["site-z"])
 
+    def test_a_name_without_a_file_is_told_with_all_places(self):
+        for verb in ("run", "up", "check", "strip", "save"):
+            self.refused(verb, "nosuch", names=["/etc/culvert/nosuch.conf", "nor is there /etc/wireguard/nosuch.conf"])
+        self.refused("check", "./nosuch.conf", names=["./nosuch.conf: No such file"])
+
     # --- rights and surroundings
 
     def test_without_the_right_to_make_a_device(self):
@@ -121,6 +126,10 @@ class BadInput(Scenario):
         os.chmod(self.lab.folder, 0o755)
         as_nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
         self.refused("run", path, wrapper=as_nobody, names=[path, "Permission denied"])
+        os.chown(path, NOBODY, NOBODY)
+        self.refused("run", path, wrapper=as_nobody, names=["/run/culvert", "run as root"])
+        pathlib.Path("/run/culvert").mkdir(mode=0o700, exist_ok=True)
+        self.refused("run", path, wrapper=as_nobody, names=["/run/culvert is root's: run as root"])
 
     def test_without_dev_net_tun(self):
         path = self.write(self.config())

@@ -90,6 +90,14 @@ class BareCommand(Scenario):
         self.assertIn("listening port", run("wg", "show", "site-a"))
         self.host.ip("link", "delete", "site-a")
 
+    def test_on_a_terminal_says_that_there_is_a_device_now_and_what_ends_it(self):
+        said = self.host.run("script", "-qec", f"{culvert_binary()} stauts", "/dev/null")
+        self.assertIn("made device stauts, which waits to be set by wg; ip link del stauts ends it", said)
+        self.assertTrue(self.host.has_link("stauts"))
+        self.host.ip("link", "delete", "stauts")
+        self.assertEqual("", self.culvert("site-a"), "programs that start it need no advice")
+        self.host.ip("link", "delete", "site-a")
+
     def test_ends_when_the_device_is_deleted_or_the_socket_file_or_on_signals(self):
         before = self.host.state()
         ways = {"link": lambda: self.host.ip("link", "delete", "site-a"), "socket": lambda: os.unlink(self.site.socket_path),

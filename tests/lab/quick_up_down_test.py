@@ -11,6 +11,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import stat
 import time
@@ -118,6 +119,36 @@ class UpAndDown(Scenario):
         done = self.a.down()
         self.assertEqual(1, done.returncode)
         self.assertIn("site-a is not up", done.stderr)
+        self.assertNotIn("wg-quick", done.stderr)
+
+    def test_down_and_reload_of_a_tunnel_of_others_say_whose_it_may_be(self):
+        self.a.write_config()
+
+        def refusals():
+            down, reload = self.a.down(), self.a.call("reload", check=False)
+            self.assertEqual((1, 1), (down.returncode, reload.returncode))
+            return down.stderr, reload.stderr
+
+        self.a.peers[0].name = None  # wg knows no names
+        down, reload = by_wg_quick(self.a, refusals)
+        self.assertIn("not culvert up or run that made the device of that name (try wg-quick down site-a", down)
+        self.assertIn("it is not culvert's and does not know the question", reload)
+
+    def test_wg_quick_down_does_not_end_it_and_culvert_down_still_undoes_all(self):
+        self.a.peers[0].name = None
+        self.a.peers[0].allowed_ips.append("0.0.0.0/0")
+        self.a.start()
+
+        def network():
+            # Another device has another number and another link-local address.
+            return [re.sub("(link) [0-9]+|fe80::[0-9a-f:]+", r"\1", line) for line in system_state(self.host_a)]
+
+        up = network()
+        self.host_a.run("wg-quick", "down", self.a.config_path, check=False)
+        wait_until(lambda: network() == up, what="device, routes and rules to be there again")
+        self.assertTrue(answers(self.host_a, "10.9.0.2"))
+        self.assertEqual(0, self.a.down().returncode)
+        self.assertEqual(self.before, system_state(self.host_a))
 
     def test_the_file_may_be_gone_by_the_time_of_down(self):
         self.a.start()

@@ -4,9 +4,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <net/if.h>
+#include <sys/socket.h>
 
 #include <functional>
 
+#include "culvert/io/link_monitor.hpp"
+#include "culvert/io/policy_monitor.hpp"
+#include "culvert/io/route_monitor.hpp"
 #include "culvert/io/unique_fd.hpp"
 #include "support/expect_system_error.hpp"
 #include "support/own_namespace.hpp"
@@ -119,6 +123,16 @@ TEST(Netlink, says_what_privilege_is_missing) {
     test::drop_capability(CAP_NET_ADMIN);
     expect_system_error([&] { netlink.set_up(index, true); }, std::errc::operation_not_permitted,
                         AllOf(HasSubstr("interface v0"), HasSubstr("CAP_NET_ADMIN")));
+  });
+}
+
+TEST(Netlink, says_that_it_may_have_no_more_descriptors) {
+  in_own_namespace([] {
+    test::fail_system_call(SYS_socket, EMFILE, AF_NETLINK);
+    for (const auto& open : std::vector<std::function<void()>>{[] { Netlink(); }, [] { LinkMonitor(); },
+                                                               [] { RouteMonitor(); }, [] { PolicyMonitor(); }}) {
+      expect_system_error(open, std::errc::too_many_files_open, HasSubstr("netlink"));
+    }
   });
 }
 
